@@ -1,1 +1,13 @@
-//! twig-commands
+//! The write side: the command bus, the event log, idempotency, the vault of keys, and the content store beside the log.
+//!
+//! Invariant: the log's append is the only write that means anything; everything else can be made again from it and the contents it names.
+
+pub mod bus;
+pub mod clock;
+pub mod content;
+pub mod idempotency;
+pub mod ids;
+pub mod log;
+mod sqlite;
+mod upcast;
+pub mod vault;

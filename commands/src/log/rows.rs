@@ -1,0 +1,85 @@
+//! Rows of the events table, read.
+
+use cqrs_es::persist::SerializedEvent;
+use rusqlite::{Connection, Row, params};
+use serde_json::Value;
+use twig_domain::Timestamp;
+
+use super::{LogError, RecordedEvent};
+use crate::upcast::upcast;
+
+const COLUMNS: &str = "position, event_id, recorded_at, aggregate_type, aggregate_id, sequence, event_type, event_version, metadata, payload";
+
+pub(super) fn head(connection: &Connection) -> Result<u64, rusqlite::Error> {
+    connection.prepare_cached("SELECT coalesce(max(position), 0) FROM events")?.query_row([], |row| row.get::<_, i64>(0)).map(|head| head as u64)
+}
+
+pub(super) fn after(connection: &Connection, position: u64, limit: usize) -> Result<Vec<RecordedEvent>, LogError> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM events WHERE position > ?1 ORDER BY position LIMIT ?2"))?;
+    let rows = statement.query_map(params![position as i64, limit as i64], raw)?;
+    rows.map(|row| row.map_err(LogError::from)?.read()).collect()
+}
+
+pub(super) fn stream(connection: &Connection, aggregate_type: &str, aggregate_id: &str, after_version: u64) -> Result<Vec<RecordedEvent>, LogError> {
+    let sql = format!("SELECT {COLUMNS} FROM events WHERE aggregate_type = ?1 AND aggregate_id = ?2 AND sequence > ?3 ORDER BY sequence");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![aggregate_type, aggregate_id, after_version as i64], raw)?;
+    rows.map(|row| row.map_err(LogError::from)?.read()).collect()
+}
+
+struct RawEvent {
+    position: i64,
+    event_id: String,
+    recorded_at: i64,
+    aggregate_type: String,
+    aggregate_id: String,
+    sequence: i64,
+    event_type: String,
+    event_version: String,
+    metadata: String,
+    payload: String,
+}
+
+fn raw(row: &Row) -> Result<RawEvent, rusqlite::Error> {
+    Ok(RawEvent {
+        position: row.get(0)?,
+        event_id: row.get(1)?,
+        recorded_at: row.get(2)?,
+        aggregate_type: row.get(3)?,
+        aggregate_id: row.get(4)?,
+        sequence: row.get(5)?,
+        event_type: row.get(6)?,
+        event_version: row.get(7)?,
+        metadata: row.get(8)?,
+        payload: row.get(9)?,
+    })
+}
+
+impl RawEvent {
+    fn read(self) -> Result<RecordedEvent, LogError> {
+        let position = self.position as u64;
+        let damaged = || LogError::Unreadable { position };
+        let payload: Value = serde_json::from_str(&self.payload).map_err(|_| damaged())?;
+        let event = upcast(SerializedEvent::new(
+            self.aggregate_id,
+            self.sequence as usize,
+            self.aggregate_type,
+            self.event_type,
+            self.event_version,
+            payload,
+            Value::Null,
+        ));
+        Ok(RecordedEvent {
+            position,
+            event_id: self.event_id.parse().map_err(|_| damaged())?,
+            recorded_at: Timestamp::from_millis(self.recorded_at),
+            aggregate_type: event.aggregate_type,
+            aggregate_id: event.aggregate_id,
+            version: event.sequence as u64,
+            event_type: event.event_type,
+            event_version: event.event_version.parse().map_err(|_| damaged())?,
+            meta: serde_json::from_str(&self.metadata).map_err(|_| damaged())?,
+            payload: event.payload,
+        })
+    }
+}

@@ -1,0 +1,260 @@
+//! Keys: the master key, an organization's, and a subject's. Personal text is sealed with its subject's key, which can be destroyed; secrets of
+//! configurations with a key derived for their organization.
+//!
+//! Invariant: no key is stored in the clear, and a subject's key is stored in the transaction of the first event that needs it.
+
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use chacha20poly1305::{
+    KeyInit, XChaCha20Poly1305, XNonce,
+    aead::{Aead, Payload},
+};
+use hkdf::Hkdf;
+use moka::sync::Cache;
+use rusqlite::{Connection, OptionalExtension, params};
+use sha2::Sha256;
+use twig_domain::{Sealed, id::OrgId};
+
+use crate::ids::random_bytes;
+
+const KEY_BYTES: usize = 32;
+const NONCE_BYTES: usize = 24;
+const MAX_CACHED_KEYS: u64 = 100_000;
+/// A destroyed key is forgotten by other processes at the latest after this.
+const CACHED_FOR: Duration = Duration::from_secs(60);
+
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    #[error("the master key must be base64 of 32 bytes")]
+    Malformed,
+    #[error("the master key is not the one this data was written with: set TWIG_MASTER_KEY to that one")]
+    WrongMasterKey,
+    #[error("the master key file could not be read or made")]
+    File(#[source] std::io::Error),
+    #[error("the store of keys failed")]
+    Store(#[from] rusqlite::Error),
+    #[error("sealed text is damaged")]
+    Damaged,
+}
+
+/// The key that all others hang on.
+#[derive(Clone)]
+pub struct MasterKey([u8; KEY_BYTES]);
+
+impl MasterKey {
+    pub fn from_base64(text: &str) -> Result<Self, VaultError> {
+        let bytes = STANDARD.decode(text.trim()).map_err(|_| VaultError::Malformed)?;
+        bytes.try_into().map(Self).map_err(|_| VaultError::Malformed)
+    }
+
+    /// The key of a file, which is made, readable for its owner alone, where there is none.
+    pub fn load_or_create(file: &Path) -> Result<Self, VaultError> {
+        match fs::read_to_string(file) {
+            Ok(text) => Self::from_base64(&text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::create(file),
+            Err(error) => Err(VaultError::File(error)),
+        }
+    }
+
+    fn create(file: &Path) -> Result<Self, VaultError> {
+        let key = Self(random_bytes());
+        let half: PathBuf = file.with_extension(format!("half-{}", std::process::id()));
+        let mut out = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half).map_err(VaultError::File)?;
+        out.write_all(STANDARD.encode(key.0).as_bytes()).and_then(|()| out.sync_all()).map_err(VaultError::File)?;
+        // A link fails where another process was first; its key is then the one.
+        let linked = fs::hard_link(&half, file);
+        fs::remove_file(&half).map_err(VaultError::File)?;
+        match linked {
+            Ok(()) => Ok(key),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Self::load_or_create(file),
+            Err(error) => Err(VaultError::File(error)),
+        }
+    }
+}
+
+/// Whose words a text is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    User(String),
+    Session(String),
+}
+
+/// A key to be stored with the first event that needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewSubjectKey {
+    pub subject: String,
+    pub wrapped: Vec<u8>,
+}
+
+/// A subject's key, ready to seal.
+#[derive(Clone)]
+pub struct SubjectKey {
+    subject: String,
+    key: [u8; KEY_BYTES],
+    wrapped: Vec<u8>,
+}
+
+impl SubjectKey {
+    #[must_use]
+    pub fn seal(&self, text: &str) -> Sealed {
+        Sealed { subject: self.subject.clone(), ciphertext: STANDARD.encode(encrypt(&self.key, text.as_bytes(), self.subject.as_bytes())) }
+    }
+
+    pub(crate) fn to_store(&self) -> NewSubjectKey {
+        NewSubjectKey { subject: self.subject.clone(), wrapped: self.wrapped.clone() }
+    }
+}
+
+#[derive(Clone)]
+pub struct Vault {
+    master: MasterKey,
+    store: Arc<Mutex<Connection>>,
+    keys: Cache<String, SubjectKey>,
+}
+
+impl Vault {
+    /// Opens the keys that stand in a log's file, and checks that the master key is theirs.
+    pub fn open(file: &Path, master: MasterKey) -> Result<Self, VaultError> {
+        let connection = Connection::open(file)?;
+        connection.busy_timeout(Duration::from_secs(10))?;
+        let vault =
+            Self { master, store: Arc::new(Mutex::new(connection)), keys: Cache::builder().max_capacity(MAX_CACHED_KEYS).time_to_live(CACHED_FOR).build() };
+        vault.check()?;
+        Ok(vault)
+    }
+
+    fn check(&self) -> Result<(), VaultError> {
+        let key = self.derive(b"check");
+        let store = self.lock();
+        let known: Option<String> = store.query_row("SELECT sealed FROM vault_check WHERE id = 1", [], |row| row.get(0)).optional()?;
+        match known {
+            Some(sealed) => STANDARD.decode(sealed).ok().and_then(|bytes| decrypt(&key, &bytes, b"check")).map(drop).ok_or(VaultError::WrongMasterKey),
+            None => store
+                .execute("INSERT OR IGNORE INTO vault_check (id, sealed) VALUES (1, ?1)", [STANDARD.encode(encrypt(&key, b"twig", b"check"))])
+                .map(drop)
+                .map_err(VaultError::Store),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Connection> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// HKDF-SHA256 (RFC 5869) of the master key for one purpose.
+    fn derive(&self, purpose: &[u8]) -> [u8; KEY_BYTES] {
+        let mut key = [0; KEY_BYTES];
+        Hkdf::<Sha256>::new(Some(b"twig"), &self.master.0).expand(purpose, &mut key).expect("32 bytes are within HKDF's bound");
+        key
+    }
+
+    fn organization_key(&self, organization: OrgId) -> [u8; KEY_BYTES] {
+        self.derive(format!("secrets:{organization}").as_bytes())
+    }
+
+    /// Seals a secret of a configuration.
+    #[must_use]
+    pub fn seal_secret(&self, organization: OrgId, text: &str) -> String {
+        STANDARD.encode(encrypt(&self.organization_key(organization), text.as_bytes(), b"secret"))
+    }
+
+    #[must_use]
+    pub fn open_secret(&self, organization: OrgId, sealed: &str) -> Option<String> {
+        let bytes = STANDARD.decode(sealed).ok()?;
+        String::from_utf8(decrypt(&self.organization_key(organization), &bytes, b"secret")?).ok()
+    }
+
+    /// The name under which a subject's key is kept: a keyed hash, which tells nobody who it is.
+    #[must_use]
+    pub fn subject_name(&self, organization: OrgId, subject: &Subject) -> String {
+        let text = match subject {
+            Subject::User(user) => format!("subject:{organization}:user:{user}"),
+            Subject::Session(session) => format!("subject:{organization}:session:{session}"),
+        };
+        let hash = self.derive(text.as_bytes());
+        hash[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// A subject's key: known, stored, or new and then stored by the append that it is given to.
+    pub async fn subject(&self, organization: OrgId, subject: Subject) -> Result<SubjectKey, VaultError> {
+        let name = self.subject_name(organization, &subject);
+        if let Some(key) = self.keys.get(&name) {
+            return Ok(key);
+        }
+        let vault = self.clone();
+        tokio::task::spawn_blocking(move || vault.load_or_new(name)).await.map_err(|_| VaultError::Damaged)?
+    }
+
+    fn load_or_new(&self, name: String) -> Result<SubjectKey, VaultError> {
+        // Under the store's lock, so that two callers cannot both make one.
+        let store = self.lock();
+        if let Some(key) = self.keys.get(&name) {
+            return Ok(key);
+        }
+        let key = match self.stored(&store, &name)? {
+            Some(key) => key,
+            None => {
+                let key: [u8; KEY_BYTES] = random_bytes();
+                SubjectKey { wrapped: encrypt(&self.derive(b"subjects"), &key, name.as_bytes()), subject: name.clone(), key }
+            }
+        };
+        self.keys.insert(name, key.clone());
+        Ok(key)
+    }
+
+    fn stored(&self, store: &Connection, name: &str) -> Result<Option<SubjectKey>, VaultError> {
+        let wrapped: Option<Vec<u8>> =
+            store.prepare_cached("SELECT wrapped FROM subject_keys WHERE subject = ?1")?.query_row([name], |row| row.get(0)).optional()?;
+        let Some(wrapped) = wrapped else { return Ok(None) };
+        let key = decrypt(&self.derive(b"subjects"), &wrapped, name.as_bytes()).and_then(|bytes| bytes.try_into().ok()).ok_or(VaultError::Damaged)?;
+        Ok(Some(SubjectKey { subject: name.to_owned(), key, wrapped }))
+    }
+
+    /// Forgets a key that another process was first to make.
+    pub fn forget(&self, key: &SubjectKey) {
+        self.keys.invalidate(&key.subject);
+    }
+
+    /// Opens sealed text; `None` where its subject was erased.
+    pub fn open_text(&self, sealed: &Sealed) -> Result<Option<String>, VaultError> {
+        let key = match self.keys.get(&sealed.subject) {
+            Some(key) => Some(key),
+            None => {
+                let found = self.stored(&self.lock(), &sealed.subject)?;
+                found.inspect(|key| self.keys.insert(sealed.subject.clone(), key.clone()))
+            }
+        };
+        let Some(key) = key else { return Ok(None) };
+        let bytes = STANDARD.decode(&sealed.ciphertext).map_err(|_| VaultError::Damaged)?;
+        let text = decrypt(&key.key, &bytes, sealed.subject.as_bytes()).and_then(|bytes| String::from_utf8(bytes).ok());
+        text.map(Some).ok_or(VaultError::Damaged)
+    }
+
+    /// Destroys a subject's key: what was sealed with it can never be read again.
+    pub fn destroy(&self, organization: OrgId, subject: &Subject) -> Result<bool, VaultError> {
+        let name = self.subject_name(organization, subject);
+        self.keys.invalidate(&name);
+        let store = self.lock();
+        store.pragma_update(None, "secure_delete", true)?;
+        Ok(store.execute("DELETE FROM subject_keys WHERE subject = ?1", params![name])? > 0)
+    }
+}
+
+fn encrypt(key: &[u8; KEY_BYTES], text: &[u8], bound_to: &[u8]) -> Vec<u8> {
+    let nonce: [u8; NONCE_BYTES] = random_bytes();
+    let cipher = XChaCha20Poly1305::new(key.into());
+    let sealed = cipher.encrypt(XNonce::from_slice(&nonce), Payload { msg: text, aad: bound_to }).expect("texts are far below the cipher's bound");
+    [&nonce[..], &sealed].concat()
+}
+
+fn decrypt(key: &[u8; KEY_BYTES], sealed: &[u8], bound_to: &[u8]) -> Option<Vec<u8>> {
+    let (nonce, text) = sealed.split_at_checked(NONCE_BYTES)?;
+    XChaCha20Poly1305::new(key.into()).decrypt(XNonce::from_slice(nonce), Payload { msg: text, aad: bound_to }).ok()
+}
