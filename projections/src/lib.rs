@@ -1,1 +1,19 @@
-//! twig-projections
+//! The read side: folds of the event log into views, the runner that keeps them up, and the queries over them.
+//!
+//! Invariant: a batch's rows and its checkpoint are one transaction, so every event is folded exactly once in effect. Folds know no SQL: they see rows
+//! by key, so that the same folds serve another store, a rebuild beside the live tables, and a look into the past.
+
+mod fold;
+mod folds;
+mod progress;
+mod query;
+mod rebuild;
+mod runner;
+mod store;
+mod time_travel;
+mod views;
+
+pub use query::{AsOf, Cursor, InteractionFilter, KeyAuth, ListAt, ListQuery, Page, Resource};
+pub use rebuild::RebuildError;
+pub use runner::Projector;
+pub use views::{OpenRun, ProjectionStatus, ViewError, Views};

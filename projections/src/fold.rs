@@ -1,0 +1,143 @@
+//! What a fold sees: rows by key. Each table's rows have the same outer shape; what a view means is in the body, which is the API's object.
+
+use serde_json::Value;
+use twig_commands::log::RecordedEvent;
+use twig_domain::{Event, Sealed, id::OrgId};
+
+/// A table of a projection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Table {
+    Organizations,
+    ApiKeys,
+    KeyHashes,
+    Agents,
+    AgentVersions,
+    DataSpecs,
+    Runs,
+    Uploads,
+    Interactions,
+    Feedback,
+}
+
+impl Table {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Organizations => "organizations",
+            Self::ApiKeys => "api_keys",
+            Self::KeyHashes => "key_hashes",
+            Self::Agents => "agents",
+            Self::AgentVersions => "agent_versions",
+            Self::DataSpecs => "data_specs",
+            Self::Runs => "runs",
+            Self::Uploads => "uploads",
+            Self::Interactions => "interactions",
+            Self::Feedback => "feedback",
+        }
+    }
+
+    pub fn projection(self) -> Projection {
+        match self {
+            Self::Organizations | Self::ApiKeys | Self::KeyHashes => Projection::Organizations,
+            Self::Agents | Self::AgentVersions => Projection::Agents,
+            Self::DataSpecs | Self::Runs | Self::Uploads => Projection::DataSpecs,
+            Self::Interactions | Self::Feedback => Projection::Interactions,
+        }
+    }
+}
+
+/// What is checkpointed, rebuilt and switched as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Projection {
+    Organizations,
+    Agents,
+    DataSpecs,
+    Interactions,
+}
+
+impl Projection {
+    pub const ALL: [Self; 4] = [Self::Organizations, Self::Agents, Self::DataSpecs, Self::Interactions];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Organizations => "organizations",
+            Self::Agents => "agents",
+            Self::DataSpecs => "data_specs",
+            Self::Interactions => "interactions",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|projection| projection.name() == name)
+    }
+
+    pub fn tables(self) -> &'static [Table] {
+        match self {
+            Self::Organizations => &[Table::Organizations, Table::ApiKeys, Table::KeyHashes],
+            Self::Agents => &[Table::Agents, Table::AgentVersions],
+            Self::DataSpecs => &[Table::DataSpecs, Table::Runs, Table::Uploads],
+            Self::Interactions => &[Table::Interactions, Table::Feedback],
+        }
+    }
+
+    /// Folds one event into rows; events of other aggregates are none of its business.
+    pub fn fold(self, rows: &mut dyn Rows, recorded: &RecordedEvent, event: &Event, open: Opener) -> Result<(), FoldError> {
+        match (self, event) {
+            (Self::Organizations, Event::Organization(event)) => crate::folds::organization::fold(rows, recorded, event),
+            (Self::Agents, Event::Agent(event)) => crate::folds::agent::fold(rows, recorded, event),
+            (Self::DataSpecs, Event::DataSpec(event)) => crate::folds::data_spec::fold(rows, recorded, event),
+            (Self::Interactions, Event::Interaction(event)) => crate::folds::interaction::fold(rows, recorded, event, open),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Opens sealed text; `None` where its subject was erased.
+pub type Opener<'a> = &'a dyn Fn(&Sealed) -> Option<String>;
+
+/// A row. `parent` groups rows or marks deleted ones; lists are ordered by `at` and `sort`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    pub parent: Option<String>,
+    pub at: i64,
+    pub sort: i64,
+    pub body: Value,
+}
+
+pub trait Rows {
+    fn get(&mut self, table: Table, organization: OrgId, id: &str) -> Result<Option<Row>, FoldError>;
+    fn put(&mut self, table: Table, organization: OrgId, id: &str, row: Row);
+    fn remove(&mut self, table: Table, organization: OrgId, id: &str);
+
+    /// A row that must be there: an event of a thing follows its creation.
+    fn need(&mut self, table: Table, organization: OrgId, id: &str) -> Result<Row, FoldError> {
+        self.get(table, organization, id)?.ok_or_else(|| FoldError::Missing { table: table.name(), id: id.to_owned() })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum FoldError {
+    #[error("{table} has no row {id}")]
+    Missing { table: &'static str, id: String },
+    #[error("the view store failed")]
+    Store(#[from] rusqlite::Error),
+    #[error("a row is damaged")]
+    Damaged,
+}
+
+/// Rows in memory: a look into the past, and tests.
+#[derive(Default)]
+pub struct MemoryRows(std::collections::HashMap<(Table, OrgId, String), Row>);
+
+impl Rows for MemoryRows {
+    fn get(&mut self, table: Table, organization: OrgId, id: &str) -> Result<Option<Row>, FoldError> {
+        Ok(self.0.get(&(table, organization, id.to_owned())).cloned())
+    }
+
+    fn put(&mut self, table: Table, organization: OrgId, id: &str, row: Row) {
+        self.0.insert((table, organization, id.to_owned()), row);
+    }
+
+    fn remove(&mut self, table: Table, organization: OrgId, id: &str) {
+        self.0.remove(&(table, organization, id.to_owned()));
+    }
+}
