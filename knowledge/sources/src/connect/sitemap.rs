@@ -12,7 +12,10 @@ use super::{
     FetchError, Found, Job,
     website::{Crawl, canonical, follow, status_text},
 };
-use crate::{pace, text::mebibytes};
+use crate::{
+    pace,
+    text::{mebibytes, push_text},
+};
 
 /// The protocol's own limit for one file, unpacked.
 const MAX_SITEMAP_BYTES: u64 = 50 * 1024 * 1024;
@@ -120,23 +123,9 @@ fn xml(text: &str, max_urls: usize) -> Result<Listed, String> {
                 b"loc" if tag.name().prefix().is_none() => location = Some(String::new()),
                 _ => {}
             },
-            Ok(Event::Text(piece)) => {
+            Ok(event @ (Event::Text(_) | Event::CData(_) | Event::GeneralRef(_))) => {
                 if let Some(location) = &mut location {
-                    location.push_str(&piece.decode().unwrap_or_default());
-                }
-            }
-            Ok(Event::CData(piece)) => {
-                if let Some(location) = &mut location {
-                    location.push_str(&piece.decode().unwrap_or_default());
-                }
-            }
-            Ok(Event::GeneralRef(entity)) => {
-                if let Some(location) = &mut location {
-                    let named = entity.decode().unwrap_or_default();
-                    match entity.resolve_char_ref() {
-                        Ok(Some(c)) => location.push(c),
-                        _ => location.push_str(quick_xml::escape::resolve_predefined_entity(&named).unwrap_or_default()),
-                    }
+                    push_text(&event, location);
                 }
             }
             Ok(Event::End(tag)) if tag.local_name().as_ref() == b"loc" => {

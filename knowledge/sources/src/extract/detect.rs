@@ -55,7 +55,12 @@ pub(super) fn detect(name: &str, media_type: Option<&str>, bytes: &[u8]) -> Form
         return zipped(&extension, bytes);
     }
     if bytes.starts_with(OLD_OFFICE) {
-        return if extension == "xls" { Format::Xlsx(".xls") } else { Format::Unknown };
+        // The container of the old formats, and of the new ones under a password: their parsers tell that.
+        return match extension.as_str() {
+            "xls" => Format::Xlsx(".xls"),
+            "docx" | "docm" | "pptx" | "pptm" | "xlsx" | "xlsm" => by_extension(&extension).unwrap_or(Format::Unknown),
+            _ => Format::Unknown,
+        };
     }
     if BINARY_STARTS.iter().any(|magic| bytes.starts_with(magic)) {
         return Format::Unknown;

@@ -10,6 +10,7 @@ mod json;
 mod office;
 mod pdf;
 mod plain;
+mod pptx;
 mod worker;
 
 use std::time::Duration;
@@ -91,7 +92,7 @@ pub fn extract(name: &str, media_type: Option<&str>, bytes: &[u8], limits: &Extr
     let extraction = match detect(name, media_type, bytes) {
         Format::Pdf => pdf::extract(bytes)?,
         Format::Docx => office::docx(bytes, limits)?,
-        Format::Pptx => office::pptx(bytes, limits)?,
+        Format::Pptx => pptx::extract(bytes, limits)?,
         Format::Xlsx(extension) => office::spreadsheet(bytes, extension, limits)?,
         Format::Html => html::extract(&decode::html(bytes, media_type)),
         Format::Markdown => plain::markdown(decode::text(bytes, media_type).ok_or(ExtractError::Unsupported)?),
@@ -119,6 +120,6 @@ fn finish(mut extraction: Extraction, limits: &ExtractLimits) -> Result<Extracti
 const MAX_TITLE_CHARS: usize = 300;
 
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 #[cfg(test)]
 mod tests;

@@ -1,14 +1,11 @@
-//! Word, PowerPoint and spreadsheet files, by `kreuzberg`'s parsers.
+//! Word and spreadsheet files, by `kreuzberg`'s parsers.
 
 use std::{
     io::Cursor,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use kreuzberg::{
-    PageConfig,
-    extraction::{PptxExtractionOptions, docx::parser::parse_document, extract_core_properties, extract_pptx_from_bytes, read_excel_bytes},
-};
+use kreuzberg::extraction::{docx::parser::parse_document, extract_core_properties, read_excel_bytes};
 use zip::ZipArchive;
 
 use super::{ExtractError, ExtractLimits, Extraction, csv, decode, plain};
@@ -20,33 +17,6 @@ pub(super) fn docx(bytes: &[u8], limits: &ExtractLimits) -> Result<Extraction, E
     let text = decode::clean(&markdown);
     let title = title.or_else(|| plain::first_heading(&text));
     Ok(Extraction { title, text, pages: Vec::new() })
-}
-
-pub(super) fn pptx(bytes: &[u8], limits: &ExtractLimits) -> Result<Extraction, ExtractError> {
-    const KIND: &str = "PowerPoint file";
-    let title = open(bytes, KIND, limits)?;
-    let page_config = PageConfig { extract_pages: true, ..PageConfig::default() };
-    let options =
-        PptxExtractionOptions { extract_images: false, page_config: Some(page_config), plain: false, include_structure: false, inject_placeholders: false };
-    let read = guarded(KIND, || extract_pptx_from_bytes(bytes, &options).map_err(|_| ExtractError::damaged(KIND)))?;
-    let boundaries = read.page_structure.and_then(|structure| structure.boundaries).unwrap_or_default();
-    let (mut text, mut pages) = (String::new(), Vec::new());
-    for boundary in &boundaries {
-        pages.push(text.len());
-        let slide = read.content.get(boundary.byte_start..boundary.byte_end).unwrap_or_default();
-        text.push_str(decode::clean(slide).trim());
-        text.push_str("\n\n");
-    }
-    if boundaries.is_empty() {
-        text = decode::clean(&read.content);
-    }
-    let end = text.trim_end().len();
-    text.truncate(end);
-    for start in &mut pages {
-        *start = (*start).min(end);
-    }
-    let title = title.or_else(|| plain::first_heading(&text));
-    Ok(Extraction { title, text, pages })
 }
 
 /// A spreadsheet: a heading a sheet, and under it a line a row.
@@ -66,7 +36,7 @@ pub(super) fn spreadsheet(bytes: &[u8], extension: &str, limits: &ExtractLimits)
 }
 
 /// Checks the container before a parser does, and reads the title of its properties.
-fn open(bytes: &[u8], kind: &str, limits: &ExtractLimits) -> Result<Option<String>, ExtractError> {
+pub(super) fn open(bytes: &[u8], kind: &str, limits: &ExtractLimits) -> Result<Option<String>, ExtractError> {
     // A password turns an office file into this older container.
     if bytes.starts_with(&[0xd0, 0xcf, 0x11, 0xe0]) {
         return Err(ExtractError::Encrypted);
