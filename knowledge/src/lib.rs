@@ -1,1 +1,146 @@
-//! twig-knowledge
+//! From a source to a cited answer: runs that make indexes, searches over them, and answers whose every word can be traced.
+//!
+//! Invariant: an index is (data spec, manifest, model) and never changes; what is searched is decided by the events alone.
+
+pub mod ask;
+mod config;
+mod indexes;
+pub mod ingest;
+pub mod live;
+mod manifest;
+mod provenance;
+pub mod search;
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use twig_commands::{bus::CommandBus, clock::Clock, content::ContentStore, vault::Vault};
+use twig_domain::{
+    data_spec::{DataSpecType, RunStage},
+    id::{DataSpecId, InteractionId, OrgId, RunId},
+};
+use twig_generation::{Model, Models};
+use twig_projections::{ListQuery, Page, ViewError, Views};
+use twig_sources::{NetworkPolicy, SourceSettings};
+
+pub use config::ConfigError;
+use config::Configs;
+use indexes::Indexes;
+use live::{LiveAnswer, LiveAnswers};
+
+/// Which embedding model indexes stand on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Embeddings {
+    /// The static model at once, the small transformer as soon as it is done.
+    Auto,
+    Static,
+    MiniLm,
+    /// `provider:model`.
+    Provider(String),
+}
+
+#[derive(Clone, Debug)]
+pub struct KnowledgeSettings {
+    pub embeddings: Embeddings,
+    pub sources: SourceSettings,
+    /// This binary, to parse risky formats in a process of their own.
+    pub executable: Option<PathBuf>,
+    /// Development: a run stops at this stage until the process ends, so that its death there can be tried.
+    pub stall_at: Option<RunStage>,
+}
+
+#[derive(Clone)]
+pub struct Knowledge {
+    pub(crate) bus: CommandBus,
+    pub(crate) views: Views,
+    pub(crate) vault: Vault,
+    pub(crate) content: ContentStore,
+    pub(crate) clock: Clock,
+    pub(crate) models: Models,
+    pub(crate) settings: Arc<KnowledgeSettings>,
+    pub(crate) policy: Arc<NetworkPolicy>,
+    pub(crate) indexes: Indexes,
+    pub(crate) runtime: tokio::runtime::Handle,
+    answers: LiveAnswers,
+    runs: Arc<Mutex<HashMap<RunId, CancellationToken>>>,
+}
+
+impl Knowledge {
+    #[must_use]
+    pub fn new(bus: CommandBus, views: Views, vault: Vault, content: ContentStore, clock: Clock, models: Models, settings: KnowledgeSettings, runtime: tokio::runtime::Handle) -> Self {
+        let policy = ingest::policy(settings.sources.allow_networks.clone());
+        let indexes = Indexes::default();
+        Self { bus, views, vault, content, clock, models, settings: Arc::new(settings), policy, indexes, runtime, answers: LiveAnswers::default(), runs: Arc::default() }
+    }
+
+    /// Whether a model's name can be used here; the reason, for people, where not.
+    pub fn check_model(&self, name: &str) -> Result<(), String> {
+        Model::parse(name).map(drop).map_err(|error| error.to_string())
+    }
+
+    pub fn store_config(&self, organization: OrgId, kind: DataSpecType, given: Value, before: Option<&Value>) -> Result<Value, ConfigError> {
+        self.configs().store(organization, kind, given, before)
+    }
+
+    pub fn show_config(&self, kind: &Value, config: Value) -> Result<Value, ConfigError> {
+        self.configs().show(kind, config)
+    }
+
+    fn configs(&self) -> Configs<'_> {
+        Configs { content: &self.content, vault: &self.vault, settings: &self.settings.sources }
+    }
+
+    /// An answer that this process gives or gave a moment ago.
+    #[must_use]
+    pub fn live(&self, organization: OrgId, id: InteractionId) -> Option<Arc<LiveAnswer>> {
+        self.answers.get(organization, id)
+    }
+
+    /// Answers that are not at their end yet.
+    #[must_use]
+    pub fn unfinished_answers(&self) -> usize {
+        self.answers.unfinished()
+    }
+
+    /// The token that stops a run of this process.
+    #[must_use]
+    pub fn run_token(&self, run: RunId) -> CancellationToken {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner).entry(run).or_default().clone()
+    }
+
+    pub fn stop_run(&self, run: RunId) {
+        if let Some(token) = self.runs.lock().unwrap_or_else(PoisonError::into_inner).get(&run) {
+            token.cancel();
+        }
+    }
+
+    pub fn forget_run(&self, run: RunId) {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner).remove(&run);
+    }
+
+    /// The documents of a data spec; the published ones are read from the manifest where the views do not have them.
+    pub async fn documents(&self, organization: OrgId, data_spec: DataSpecId, query: ListQuery) -> Result<Page, ViewError> {
+        let published = self.views.data_spec_settings(organization, data_spec).await?.and_then(|(_, _, index)| index);
+        if let Some(index) = published
+            && self.views.listed_manifest(organization, data_spec).await?.as_deref() != Some(&index.manifest)
+        {
+            let (content, sha) = (self.content.clone(), index.manifest.clone());
+            let manifest = tokio::task::spawn_blocking(move || manifest::Manifest::load(&content, &sha)).await.map_err(|error| ViewError::Other(error.to_string()))?;
+            let manifest = manifest.map_err(|error| ViewError::Other(error.to_string()))?;
+            self.views.set_documents(organization, data_spec, index.manifest, manifest.rows()).await?;
+        }
+        self.views.documents(organization, data_spec, query).await
+    }
+
+    async fn stall_if_asked(&self, stage: RunStage) {
+        if self.settings.stall_at == Some(stage) {
+            tracing::warn!(?stage, "stalling here, as asked by the development setting");
+            std::future::pending::<()>().await;
+        }
+    }
+}

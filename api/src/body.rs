@@ -1,0 +1,101 @@
+//! Request bodies against their JSON Schemas: the same schemas that the OpenAPI document shows, so that what is documented is what is enforced.
+
+use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
+use serde_json::Value;
+
+use crate::problem::{Code, Field, Problem};
+
+const MAX_FIELDS_NAMED: usize = 100;
+
+/// Parses a body that must be a JSON object.
+pub fn parse(bytes: &[u8]) -> Result<Value, Problem> {
+    let value: Value = serde_json::from_slice(bytes).map_err(|error| {
+        let reason = format!("The body is not valid JSON (line {}, column {})", error.line(), error.column());
+        Problem::field("", if bytes.is_empty() { "The body is empty; a JSON object is needed".to_owned() } else { reason })
+    })?;
+    if value.is_object() { Ok(value) } else { Err(Problem::field("", "The body must be a JSON object")) }
+}
+
+/// Compiles a schema of the route table.
+pub fn compile(schema: &Value) -> Result<Validator, Problem> {
+    jsonschema::draft202012::options().build(schema).map_err(|error| Problem::new(Code::InternalError, error.to_string()))
+}
+
+/// A 400 that lists every field that does not fit.
+pub fn check(validator: &Validator, body: &Value) -> Result<(), Problem> {
+    let mut fields: Vec<Field> = validator.iter_errors(body).flat_map(|error| named(&error)).take(MAX_FIELDS_NAMED).collect();
+    if fields.is_empty() {
+        return Ok(());
+    }
+    fields.dedup();
+    Err(Problem::fields(fields))
+}
+
+/// A missing or unknown member is named itself, not the object it is missing from.
+fn named(error: &ValidationError) -> Vec<Field> {
+    let at = error.instance_path().to_string();
+    let child = |name: &str| format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
+    match error.kind() {
+        ValidationErrorKind::Required { property } => vec![Field::new(child(property.as_str().unwrap_or_default()), "is required")],
+        ValidationErrorKind::AdditionalProperties { unexpected } => unexpected.iter().map(|name| Field::new(child(name), "is not a known field")).collect(),
+        _ => vec![Field::new(at, reason(error))],
+    }
+}
+
+/// Values are not repeated: a long or secret one has no place in an error.
+fn reason(error: &ValidationError) -> String {
+    match error.kind() {
+        ValidationErrorKind::Enum { options } => format!("must be one of {options}"),
+        ValidationErrorKind::Constant { expected_value } => format!("must be {expected_value}"),
+        ValidationErrorKind::Maximum { limit } => format!("must be at most {limit}"),
+        ValidationErrorKind::Minimum { limit } => format!("must be at least {limit}"),
+        ValidationErrorKind::ExclusiveMinimum { limit } => format!("must be more than {limit}"),
+        ValidationErrorKind::MaxLength { limit } => format!("must have at most {limit} characters"),
+        ValidationErrorKind::MinLength { limit } => format!("must have at least {limit} characters"),
+        ValidationErrorKind::MaxItems { limit } => format!("must have at most {limit} items"),
+        ValidationErrorKind::MinItems { limit } => format!("must have at least {limit} items"),
+        ValidationErrorKind::MaxProperties { limit } => format!("must have at most {limit} members"),
+        ValidationErrorKind::MinProperties { limit } => format!("must have at least {limit} members"),
+        ValidationErrorKind::UniqueItems => "must not have the same item twice".to_owned(),
+        ValidationErrorKind::Type { kind } => format!("must be of type {}", type_names(kind)),
+        ValidationErrorKind::Format { format } => format!("must be of the form {format}"),
+        ValidationErrorKind::Pattern { pattern } => format!("must match {pattern}"),
+        _ => "is not valid".to_owned(),
+    }
+}
+
+fn type_names(kind: &jsonschema::error::TypeKind) -> String {
+    match kind {
+        jsonschema::error::TypeKind::Single(one) => one.to_string(),
+        jsonschema::error::TypeKind::Multiple(many) => many.iter().map(|one| one.to_string()).collect::<Vec<_>>().join(" or "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use serde_json::json;
+
+    fn pointers(schema: Value, body: Value) -> Vec<String> {
+        let problem = check(&compile(&schema).unwrap(), &body).unwrap_err();
+        problem.details["fields"].as_array().unwrap().iter().map(|f| f["pointer"].as_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn every_offending_field_is_listed_by_its_pointer() {
+        let schema = json!({"type": "object", "required": ["name", "gone"], "additionalProperties": false, "properties": {
+            "name": {"type": "string", "minLength": 1}, "gone": {}, "topK": {"type": "integer", "minimum": 1},
+            "links": {"type": "array", "items": {"type": "object", "required": ["id"], "additionalProperties": false, "properties": {"id": {"type": "string"}}}}}});
+        let mut found = pointers(schema, json!({"name": "", "topK": 1.5, "a/b": 1, "links": [{"idd": 1}]}));
+        found.sort();
+        assert_eq!(found, ["/a~1b", "/gone", "/links/0/id", "/links/0/idd", "/name", "/topK"]);
+    }
+
+    #[test]
+    fn what_is_no_json_object_is_refused() {
+        for body in [&b"{"[..], b"", b"[]", b"17", b"null", b"\"x\"", b"\xff\xfe", b"{} {}"] {
+            assert_eq!(parse(body).unwrap_err().code, Code::InvalidRequest);
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Rate limits: a minute and a day (UTC) window at once, per organization; exact within the process, and kept over a restart.
+//!
+//! Invariant: a request is admitted by both windows or counted by neither. Counts go to their own small database by a thread of its own: a request
+//! never waits for the disk, and a process that is killed has forgotten at most what that thread had not yet been handed.
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, mpsc},
+};
+
+use rusqlite::{Connection, params};
+use twig_domain::{Timestamp, id::OrgId, organization::Limits};
+
+const MINUTE_S: i64 = 60;
+const DAY_S: i64 = 86_400;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Window {
+    start_s: i64,
+    count: u64,
+}
+
+impl Window {
+    /// The count in the window of `now`, which is none when a new one has begun.
+    fn at(self, now_s: i64, length_s: i64) -> Self {
+        let start_s = now_s - now_s.rem_euclid(length_s);
+        if self.start_s == start_s { self } else { Self { start_s, count: 0 } }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    minute: Window,
+    day: Window,
+}
+
+/// How an organization stands after a request, as its headers tell it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub admitted: bool,
+    pub limits: Limits,
+    pub minute_used: u64,
+    pub day_used: u64,
+    pub minute_resets_in_s: u64,
+    pub day_resets_in_s: u64,
+    now_s: i64,
+}
+
+impl Standing {
+    fn minute_left(&self) -> u64 {
+        self.limits.per_minute.saturating_sub(self.minute_used)
+    }
+
+    fn day_left(&self) -> u64 {
+        self.limits.per_day.saturating_sub(self.day_used)
+    }
+
+    /// Whether the day is the window nearest to rejecting.
+    fn day_is_nearest(&self) -> bool {
+        self.day_left() < self.minute_left()
+    }
+
+    /// Seconds until a refused request may be tried again.
+    #[must_use]
+    pub fn retry_after_s(&self) -> u64 {
+        if self.day_left() == 0 { self.day_resets_in_s } else { self.minute_resets_in_s }.max(1)
+    }
+
+    /// Both header families of API §1.
+    #[must_use]
+    pub fn headers(&self) -> [(&'static str, String); 5] {
+        let (limit, left, resets_in_s) = if self.day_is_nearest() {
+            (self.limits.per_day, self.day_left(), self.day_resets_in_s)
+        } else {
+            (self.limits.per_minute, self.minute_left(), self.minute_resets_in_s)
+        };
+        [
+            ("x-ratelimit-limit", limit.to_string()),
+            ("x-ratelimit-remaining", left.to_string()),
+            ("x-ratelimit-reset", (self.now_s + resets_in_s as i64).to_string()),
+            ("ratelimit-policy", format!("\"minute\";q={};w={MINUTE_S}, \"day\";q={};w={DAY_S}", self.limits.per_minute, self.limits.per_day)),
+            ("ratelimit", format!("\"minute\";r={};t={}, \"day\";r={};t={}", self.minute_left(), self.minute_resets_in_s, self.day_left(), self.day_resets_in_s)),
+        ]
+    }
+}
+
+/// The counts of every organization.
+#[derive(Clone)]
+pub struct RateLimiter {
+    counts: Arc<Mutex<HashMap<OrgId, Counts>>>,
+    save: mpsc::Sender<Save>,
+}
+
+enum Save {
+    Counts(OrgId, Counts),
+    Flush(mpsc::Sender<()>),
+}
+
+impl RateLimiter {
+    /// Opens the counts of an earlier process, or begins anew where the file cannot be read: limits must not keep a server from starting.
+    pub fn open(file: &Path) -> Result<Self, rusqlite::Error> {
+        let connection = Connection::open(file)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "OFF")?;
+        connection.execute_batch(
+            "CREATE TABLE IF NOT EXISTS counts (organization TEXT PRIMARY KEY, minute_start INTEGER NOT NULL, minute INTEGER NOT NULL, day_start INTEGER NOT NULL, day INTEGER NOT NULL) WITHOUT ROWID",
+        )?;
+        let counts = read(&connection)?;
+        let (save, saves) = mpsc::channel();
+        std::thread::Builder::new().name("rate-limits".into()).spawn(move || write_forever(connection, &saves)).map_err(|_| rusqlite::Error::InvalidQuery)?;
+        Ok(Self { counts: Arc::new(Mutex::new(counts)), save })
+    }
+
+    /// Counts a request where both windows have room.
+    #[must_use]
+    pub fn admit(&self, organization: OrgId, limits: Limits, now: Timestamp) -> Standing {
+        let mut all = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = all.entry(organization).or_default();
+        let (mut standing, mut at) = standing(*counts, limits, now);
+        if standing.minute_left() > 0 && standing.day_left() > 0 {
+            standing.admitted = true;
+            standing.minute_used += 1;
+            standing.day_used += 1;
+            at.minute.count += 1;
+            at.day.count += 1;
+            *counts = at;
+            // The receiver lives as long as the process; a failed send only means that it is ending.
+            let _ = self.save.send(Save::Counts(organization, at));
+        }
+        standing
+    }
+
+    /// How an organization stands, without counting.
+    #[must_use]
+    pub fn standing(&self, organization: OrgId, limits: Limits, now: Timestamp) -> Standing {
+        let all = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        standing(all.get(&organization).copied().unwrap_or_default(), limits, now).0
+    }
+
+    /// Waits until everything counted so far is written.
+    pub fn flush(&self) {
+        let (done, wait) = mpsc::channel();
+        if self.save.send(Save::Flush(done)).is_ok() {
+            let _ = wait.recv();
+        }
+    }
+}
+
+fn standing(counts: Counts, limits: Limits, now: Timestamp) -> (Standing, Counts) {
+    let now_s = now.millis().div_euclid(1000);
+    let at = Counts { minute: counts.minute.at(now_s, MINUTE_S), day: counts.day.at(now_s, DAY_S) };
+    let standing = Standing {
+        admitted: false,
+        limits,
+        minute_used: at.minute.count,
+        day_used: at.day.count,
+        minute_resets_in_s: (at.minute.start_s + MINUTE_S - now_s) as u64,
+        day_resets_in_s: (at.day.start_s + DAY_S - now_s) as u64,
+        now_s,
+    };
+    (standing, at)
+}
+
+fn read(connection: &Connection) -> Result<HashMap<OrgId, Counts>, rusqlite::Error> {
+    let mut statement = connection.prepare("SELECT organization, minute_start, minute, day_start, day FROM counts")?;
+    let rows = statement.query_map([], |row| {
+        let counts = Counts { minute: Window { start_s: row.get(1)?, count: row.get::<_, i64>(2)? as u64 }, day: Window { start_s: row.get(3)?, count: row.get::<_, i64>(4)? as u64 } };
+        Ok((row.get::<_, String>(0)?, counts))
+    })?;
+    Ok(rows.filter_map(Result::ok).filter_map(|(id, counts)| Some((id.parse().ok()?, counts))).collect())
+}
+
+/// Takes all that waits, keeps the newest of each organization, and writes it in one transaction.
+fn write_forever(mut connection: Connection, saves: &mpsc::Receiver<Save>) {
+    while let Ok(first) = saves.recv() {
+        let (mut newest, mut flushed) = (HashMap::new(), Vec::new());
+        for save in std::iter::once(first).chain(saves.try_iter()) {
+            match save {
+                Save::Counts(organization, counts) => drop(newest.insert(organization, counts)),
+                Save::Flush(done) => flushed.push(done),
+            }
+        }
+        if let Err(error) = write(&mut connection, &newest) {
+            tracing::warn!(%error, "rate-limit counts could not be saved");
+        }
+        for done in flushed {
+            let _ = done.send(());
+        }
+    }
+}
+
+fn write(connection: &mut Connection, newest: &HashMap<OrgId, Counts>) -> Result<(), rusqlite::Error> {
+    let transaction = connection.transaction()?;
+    {
+        let mut upsert = transaction.prepare_cached("INSERT OR REPLACE INTO counts VALUES (?1, ?2, ?3, ?4, ?5)")?;
+        for (organization, counts) in newest {
+            upsert.execute(params![organization.to_string(), counts.minute.start_s, counts.minute.count as i64, counts.day.start_s, counts.day.count as i64])?;
+        }
+    }
+    transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    const LIMITS: Limits = Limits { per_minute: 3, per_day: 5 };
+
+    fn org() -> OrgId {
+        "org_00000000000000000000000001".parse().unwrap()
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    #[test]
+    fn both_windows_bound_and_a_refused_request_is_not_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let limiter = RateLimiter::open(&folder.path().join("limits.db")).unwrap();
+        let admitted = |second: i64| limiter.admit(org(), LIMITS, at(second)).admitted;
+        assert_eq!([admitted(0), admitted(1), admitted(2), admitted(3), admitted(59)], [true, true, true, false, false]);
+        assert_eq!([admitted(60), admitted(61), admitted(62)], [true, true, false], "the day's five are used");
+        assert_eq!(limiter.standing(org(), LIMITS, at(62)).retry_after_s(), 86_400 - 62);
+        assert!(admitted(86_400), "a new day");
+    }
+
+    #[test]
+    fn a_restart_forgets_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("limits.db");
+        let first = RateLimiter::open(&file).unwrap();
+        for _ in 0..3 {
+            assert!(first.admit(org(), LIMITS, at(10)).admitted);
+        }
+        first.flush();
+        drop(first);
+        let standing = RateLimiter::open(&file).unwrap().standing(org(), LIMITS, at(11));
+        assert_eq!((standing.minute_used, standing.day_used), (3, 3));
+    }
+
+    #[test]
+    fn headers_tell_of_the_window_nearest_to_rejecting() {
+        let folder = tempfile::tempdir().unwrap();
+        let limiter = RateLimiter::open(&folder.path().join("limits.db")).unwrap();
+        let headers = limiter.admit(org(), LIMITS, at(0)).headers();
+        assert_eq!((headers[0].1.as_str(), headers[1].1.as_str(), headers[2].1.as_str()), ("3", "2", "60"));
+        assert_eq!(headers[4].1, "\"minute\";r=2;t=60, \"day\";r=4;t=86400");
+        for second in [1, 2, 60] {
+            let _ = limiter.admit(org(), LIMITS, at(second));
+        }
+        assert_eq!(limiter.admit(org(), LIMITS, at(61)).headers()[0].1, "5", "the day has none left");
+    }
+}

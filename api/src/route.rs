@@ -1,0 +1,92 @@
+//! The route table: what there is, who may use it, what it takes. The router, the scopes, the checks of queries and bodies, the OpenAPI document and the
+//! tests that call every route with a foreign key all read it, so that a new route cannot be forgotten by any of them.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use actix_web::http::Method;
+use serde_json::Value;
+use twig_domain::organization::Scope;
+
+use crate::{reply::Answer, request::Request};
+
+pub type Handling = Pin<Box<dyn Future<Output = Answer>>>;
+pub type Handler = fn(Arc<Request>) -> Handling;
+
+/// What a route reads of a request's body.
+pub enum Takes {
+    Nothing,
+    /// A JSON object that fits the schema.
+    Json(Value),
+    /// The same, where no body at all is `{}`.
+    OptionalJson(Value),
+    /// `multipart/form-data`, read by the handler.
+    Files,
+    /// JSON that another protocol defines; the handler reads it.
+    Foreign,
+}
+
+/// What a route answers, for the OpenAPI document.
+pub enum Gives {
+    One(u16, Value),
+    List(Value),
+    Deleted,
+    Other(u16, &'static str),
+}
+
+pub struct Route {
+    pub method: Method,
+    /// With `{name}` for a parameter.
+    pub path: &'static str,
+    /// All are needed; none at all means that no key is asked for.
+    pub scopes: &'static [Scope],
+    pub summary: &'static str,
+    /// Query parameters with their schemas; any other is a 400.
+    pub query: Vec<(&'static str, Value)>,
+    pub takes: Takes,
+    pub gives: Gives,
+    pub handler: Handler,
+}
+
+impl Route {
+    pub fn new(method: Method, path: &'static str, scopes: &'static [Scope], summary: &'static str, gives: Gives, handler: Handler) -> Self {
+        Self { method, path, scopes, summary, query: Vec::new(), takes: Takes::Nothing, gives, handler }
+    }
+
+    #[must_use]
+    pub fn takes(mut self, takes: Takes) -> Self {
+        self.takes = takes;
+        self
+    }
+
+    #[must_use]
+    pub fn query(mut self, more: &[(&'static str, Value)]) -> Self {
+        self.query.extend(more.iter().cloned());
+        self
+    }
+
+    /// `limit`, `offset` and `cursor`.
+    #[must_use]
+    pub fn paged(self) -> Self {
+        self.query(&[
+            ("limit", serde_json::json!({"type": "integer", "minimum": 1, "maximum": 200, "default": 50})),
+            ("offset", serde_json::json!({"type": "integer", "minimum": 0})),
+            ("cursor", serde_json::json!({"type": "string"})),
+        ])
+    }
+}
+
+/// Turns `async fn(Arc<Request>) -> Answer` into a [`Handler`].
+macro_rules! handler {
+    ($function:path) => {
+        |request| Box::pin($function(request))
+    };
+}
+pub(crate) use handler;
+
+/// Every route of the product.
+#[must_use]
+pub fn table() -> Vec<Route> {
+    let mut all = Vec::new();
+    crate::routes::add_all(&mut all);
+    all
+}

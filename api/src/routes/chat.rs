@@ -1,0 +1,122 @@
+//! `POST /api/chat`: a question to an agent, answered whole or as a stream.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use actix_web::http::Method;
+use serde::Deserialize;
+use serde_json::json;
+use twig_commands::ids::new_id;
+use twig_domain::{
+    id::{AgentId, SessionId},
+    interaction::Origin,
+    organization::Scope,
+};
+use twig_knowledge::{
+    ask::{Ask, AskError},
+    live::{End, LiveAnswer},
+};
+
+use super::{answer, object, text};
+use crate::{
+    problem::{Code, Problem},
+    reply::{Answer, Reply},
+    request::Request,
+    route::{Gives, Route, Takes, handler},
+    sse,
+};
+
+pub(super) const MEMBERS: [&str; 14] = [
+    "id", "sessionId", "agentId", "agentVersion", "response", "sources", "answered", "finishReason", "model", "ragStrategy", "usage", "latencyMs", "createdAt", "grounding",
+];
+
+pub fn routes(all: &mut Vec<Route>) {
+    let metadata = json!({"type": "object", "maxProperties": 16, "propertyNames": {"minLength": 1, "maxLength": 100}, "additionalProperties": {"type": "string", "maxLength": 1000}});
+    let body = object(
+        &["prompt", "agentId"],
+        json!({
+            "prompt": text(1, 32_000), "agentId": text(1, 64), "sessionId": text(1, 128), "stream": {"type": "boolean"},
+            "temperature": {"type": "number", "minimum": 0, "maximum": 2}, "maxTokens": {"type": "integer", "minimum": 1, "maximum": 32_000},
+            "topK": {"type": "integer", "minimum": 1, "maximum": 50}, "userId": text(1, 256), "metadata": metadata, "semanticSearchOnly": {"type": "boolean"},
+        }),
+    );
+    all.push(Route::new(Method::POST, "/api/chat", &[Scope::Chat], "Ask an agent", Gives::One(200, answer(&MEMBERS)), handler!(chat)).takes(Takes::Json(body)));
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Given {
+    prompt: String,
+    agent_id: String,
+    session_id: Option<String>,
+    #[serde(default)]
+    stream: bool,
+    temperature: Option<f64>,
+    max_tokens: Option<f64>,
+    top_k: Option<f64>,
+    user_id: Option<String>,
+    metadata: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    semantic_search_only: bool,
+}
+
+async fn chat(request: Arc<Request>) -> Answer {
+    let given: Given = request.body()?;
+    let agent_id: AgentId = given.agent_id.parse().map_err(|_| Problem::not_found("The agent"))?;
+    if given.prompt.trim().is_empty() {
+        return Err(Problem::field("/prompt", "must not be blank"));
+    }
+    if given.semantic_search_only {
+        let search = json!({"query": given.prompt, "agentId": given.agent_id, "topK": given.top_k.unwrap_or(8.0) as u64});
+        return super::search::run(&request, &search).await;
+    }
+    let streamed = given.stream || request.wants("text/event-stream");
+    let ask = Ask {
+        organization: request.org()?,
+        meta: request.meta(request.org()?),
+        agent_id,
+        prompt: given.prompt,
+        session_id: given.session_id.unwrap_or_else(|| new_id::<SessionId>(request.now).to_string()),
+        user_id: given.user_id,
+        metadata: given.metadata.unwrap_or_default(),
+        temperature: given.temperature,
+        max_tokens: given.max_tokens.map(|tokens| tokens as u32),
+        top_k: given.top_k.map(|k| k as u32),
+        origin: Origin::Api,
+        idempotency: request.idempotency.clone(),
+        earlier_turns: None,
+        extra_system: None,
+    };
+    let live = request.app.knowledge.ask(ask).await.map_err(problem)?;
+    if streamed {
+        return Ok(sse::reply(live, 0, request.app.stopping.clone()));
+    }
+    whole(&request, &live).await
+}
+
+/// Waits for the end of an answer and gives it whole.
+pub(super) async fn whole(request: &Request, live: &LiveAnswer) -> Answer {
+    match live.end().await {
+        End::Completed { body, position } => {
+            request.app.wait_for(position).await?;
+            Ok(Reply::ok(&body).position(Some(position), request.app.head()))
+        }
+        End::Failed { failure, .. } => Err(failed(&failure.code, &failure.message, live)),
+    }
+}
+
+fn failed(code: &str, message: &str, live: &LiveAnswer) -> Problem {
+    let code = Code::ALL.into_iter().find(|known| known.name() == code).unwrap_or(Code::InternalError);
+    Problem { details: json!({"interactionId": live.id}), ..Problem::new(code, message) }
+}
+
+/// What keeps an answer from being begun.
+pub(super) fn problem(error: AskError) -> Problem {
+    match error {
+        AskError::AgentNotFound => Problem::not_found("The agent"),
+        AskError::AgentNotActive(status) => Problem::conflict(format!("The agent is {status}; only an active agent answers")),
+        AskError::Command(error) => error.into(),
+        AskError::View(error) => error.into(),
+        AskError::Vault(error) => Problem::internal(error),
+    }
+}
+

@@ -1,0 +1,174 @@
+//! `/api/data-specs`: sources of documents. Long text in `config` lives in the content store, secrets are sealed: neither stands in an event.
+
+use std::sync::Arc;
+
+use actix_web::http::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use twig_commands::ids::new_id;
+use twig_domain::{
+    data_spec::{DataSpec, DataSpecCommand, DataSpecPatch, DataSpecSettings, DataSpecType, Filters, SyncSchedule},
+    id::DataSpecId,
+    organization::Scope,
+};
+use twig_projections::Resource;
+
+use super::{answer, object, optional_text, text};
+use crate::{
+    problem::{Field, Problem},
+    reply::{Answer, Reply},
+    request::Request,
+    route::{Gives, Route, Takes, handler},
+};
+
+pub(super) const WHAT: &str = "The data spec";
+const MEMBERS: [&str; 15] = [
+    "id", "name", "description", "type", "config", "syncSchedule", "tags", "filters", "status", "stats", "embedding", "lastRun", "version", "createdAt", "updatedAt",
+];
+
+pub fn routes(all: &mut Vec<Route>) {
+    let as_of = [("asOf", json!({"type": "string"}))];
+    all.extend([
+        Route::new(Method::GET, "/api/data-specs", &[Scope::DataRead], "List data specs", Gives::List(answer(&MEMBERS)), handler!(list)).paged().query(&as_of),
+        Route::new(Method::POST, "/api/data-specs", &[Scope::DataWrite], "Create a data spec", Gives::One(201, answer(&MEMBERS)), handler!(create))
+            .takes(Takes::Json(settings_schema(true))),
+        Route::new(Method::GET, "/api/data-specs/{id}", &[Scope::DataRead], "Read a data spec", Gives::One(200, answer(&MEMBERS)), handler!(read)).query(&as_of),
+        Route::new(Method::PUT, "/api/data-specs/{id}", &[Scope::DataWrite], "Change a data spec", Gives::One(200, answer(&MEMBERS)), handler!(update))
+            .takes(Takes::Json(settings_schema(false))),
+        Route::new(Method::DELETE, "/api/data-specs/{id}", &[Scope::DataWrite], "Delete a data spec", Gives::Deleted, handler!(delete)),
+    ]);
+}
+
+fn settings_schema(creating: bool) -> Value {
+    let globs = json!({"type": "array", "maxItems": 100, "items": text(1, 500)});
+    let mut properties = json!({
+        "name": text(1, 120), "description": optional_text(2000), "config": {"type": "object"},
+        "syncSchedule": {"enum": ["manual", "hourly", "daily", "weekly"]}, "tags": {"type": "array", "maxItems": 50, "items": text(1, 100)},
+        "filters": object(&[], json!({"include": globs, "exclude": globs})),
+        "type": {"enum": ["text", "file", "website", "sitemap", "qna_csv", "csv", "bucket"]},
+    });
+    if !creating {
+        properties["type"]["description"] = "As it was created: a type does not change".into();
+    }
+    object(if creating { &["name", "type"] } else { &[] }, properties)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Given {
+    name: Option<String>,
+    #[serde(default, deserialize_with = "super::present")]
+    description: Option<Option<String>>,
+    #[serde(rename = "type")]
+    kind: Option<DataSpecType>,
+    config: Option<Value>,
+    sync_schedule: Option<SyncSchedule>,
+    tags: Option<Vec<String>>,
+    filters: Option<Filters>,
+}
+
+
+async fn list(request: Arc<Request>) -> Answer {
+    let paging = request.paging()?;
+    let mut page = match request.as_of()? {
+        Some(as_of) => request.app.views.data_specs_as_of(request.org()?, as_of, paging.query.clone()).await?,
+        None => request.app.views.data_specs(request.org()?, paging.query.clone()).await?,
+    };
+    for row in &mut page.rows {
+        show(&request, row).await?;
+    }
+    Ok(Reply::page(page, &paging))
+}
+
+async fn create(request: Arc<Request>) -> Answer {
+    let given: Given = request.body()?;
+    let organization = request.org()?;
+    let kind = given.kind.unwrap_or(DataSpecType::Text);
+    let config = store_config(&request, kind, given.config.unwrap_or_else(|| json!({})), None).await?;
+    let settings = Box::new(DataSpecSettings {
+        name: given.name.unwrap_or_default(),
+        description: given.description.flatten(),
+        kind,
+        config,
+        sync_schedule: given.sync_schedule.unwrap_or(SyncSchedule::Manual),
+        tags: given.tags.unwrap_or_default(),
+        filters: given.filters.unwrap_or_default(),
+    });
+    let id: DataSpecId = new_id(request.now);
+    let outcome = request.execute::<DataSpec>(id, vec![DataSpecCommand::CreateDataSpec { organization, id, settings }], None).await?;
+    let spec = shown(&request, id).await?;
+    Ok(Reply::created(format!("/api/data-specs/{id}"), &spec.body).etag(spec.version).position(outcome.position, request.app.head()))
+}
+
+async fn read(request: Arc<Request>) -> Answer {
+    let id = request.id("id", WHAT)?;
+    if let Some(as_of) = request.as_of()? {
+        let mut found = request.app.views.data_spec_as_of(request.org()?, id, as_of).await?.ok_or_else(|| Problem::not_found(WHAT))?;
+        show(&request, &mut found.body).await?;
+        return Ok(Reply::resource(&found));
+    }
+    Ok(Reply::resource(&shown(&request, id).await?))
+}
+
+async fn update(request: Arc<Request>) -> Answer {
+    let id = request.id("id", WHAT)?;
+    let before = current(&request, id).await?;
+    let expected = request.expected_version(before.version)?;
+    let (settings, _, _) = request.app.views.data_spec_settings(request.org()?, id).await?.ok_or_else(|| Problem::not_found(WHAT))?;
+    let given: Given = request.body()?;
+    if given.kind.is_some_and(|kind| kind != settings.kind) {
+        return Err(Problem::field("/type", "can't be changed; make a new data spec"));
+    }
+    let config = match given.config {
+        Some(config) => Some(store_config(&request, settings.kind, config, Some(&settings.config)).await?),
+        None => None,
+    };
+    let patch = Box::new(DataSpecPatch {
+        name: given.name,
+        description: given.description,
+        config,
+        sync_schedule: given.sync_schedule,
+        tags: given.tags,
+        filters: given.filters,
+    });
+    let outcome = request.execute::<DataSpec>(id, vec![DataSpecCommand::UpdateDataSpec { patch }], expected).await?;
+    Ok(Reply::resource(&shown(&request, id).await?).position(outcome.position, request.app.head()))
+}
+
+async fn delete(request: Arc<Request>) -> Answer {
+    let id: DataSpecId = request.id("id", WHAT)?;
+    let before = current(&request, id).await?;
+    let expected = request.expected_version(before.version)?;
+    let outcome = request.execute::<DataSpec>(id, vec![DataSpecCommand::DeleteDataSpec], expected).await?;
+    Ok(Reply::deleted(&id.to_string()).position(outcome.position, request.app.head()))
+}
+
+/// Checks a config as the client wrote it and gives the form that may stand in an event.
+async fn store_config(request: &Request, kind: DataSpecType, given: Value, before: Option<&Value>) -> Result<Value, Problem> {
+    let organization = request.org()?;
+    let knowledge = request.app.knowledge.clone();
+    let before = before.cloned();
+    let stored = request.app.blocking(move || knowledge.store_config(organization, kind, given, before.as_ref())).await?;
+    stored.map_err(|problem| match problem {
+        twig_knowledge::ConfigError::Fields(fields) => Problem::fields(fields.into_iter().map(|field| Field::new(format!("/config{}", field.pointer), field.reason)).collect()),
+        twig_knowledge::ConfigError::Store(error) => Problem::internal(error),
+    })
+}
+
+/// Makes a stored data spec what a client sees: text inflated, secrets as `***`.
+pub(super) async fn show(request: &Request, body: &mut Value) -> Result<(), Problem> {
+    let knowledge = request.app.knowledge.clone();
+    let (kind, config) = (body["type"].clone(), body["config"].take());
+    body["config"] = request.app.blocking(move || knowledge.show_config(&kind, config)).await?.map_err(Problem::internal)?;
+    Ok(())
+}
+
+pub(super) async fn current(request: &Request, id: DataSpecId) -> Result<Resource, Problem> {
+    request.app.views.data_spec(request.org()?, id).await?.ok_or_else(|| Problem::not_found(WHAT))
+}
+
+async fn shown(request: &Request, id: DataSpecId) -> Result<Resource, Problem> {
+    let mut spec = current(request, id).await?;
+    show(request, &mut spec.body).await?;
+    Ok(spec)
+}

@@ -1,0 +1,167 @@
+//! `/api/interactions`: what was asked and answered, as a list, an export and one by one; and feedback.
+
+use std::sync::Arc;
+
+use actix_web::http::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use twig_commands::vault::Subject;
+use twig_domain::{
+    Timestamp,
+    id::{AgentId, InteractionId},
+    interaction::{Feedback, Interaction, InteractionCommand, Rating, ReviewStatus},
+    organization::Scope,
+};
+use twig_projections::{InteractionFilter, Resource};
+
+use super::{answer, object, optional_text, text};
+use crate::{
+    export,
+    problem::Problem,
+    reply::{Answer, Reply},
+    request::{Request, bad_parameter},
+    route::{Gives, Route, Takes, handler},
+};
+
+pub(super) const WHAT: &str = "The interaction";
+const MEMBERS: [&str; 23] = [
+    "id", "sessionId", "agentId", "agentVersion", "response", "sources", "answered", "finishReason", "model", "ragStrategy", "usage", "latencyMs", "createdAt", "prompt", "status",
+    "error", "feedback", "reviewStatus", "userId", "metadata", "origin", "grounding", "version",
+];
+const EXPORT_PAGE: u32 = 500;
+
+pub fn routes(all: &mut Vec<Route>) {
+    let string = || json!({"type": "string"});
+    let filters = [
+        ("agentId", string()),
+        ("sessionId", string()),
+        ("userId", string()),
+        ("startDate", string()),
+        ("endDate", string()),
+        ("answered", json!({"type": "boolean"})),
+        ("rating", json!({"enum": ["positive", "negative"]})),
+        ("reviewStatus", json!({"enum": ["accurate", "edited", "inaccurate", "no_answer"]})),
+        ("status", json!({"enum": ["started", "completed", "failed"]})),
+        ("q", string()),
+    ];
+    let feedback = object(
+        &["interactionId", "rating"],
+        json!({
+            "interactionId": text(1, 64), "rating": {"enum": ["positive", "negative"]}, "comment": optional_text(10_000),
+            "reviewStatus": {"enum": ["accurate", "edited", "inaccurate", "no_answer", null]}, "correctedResponse": optional_text(32_000),
+        }),
+    );
+    all.extend([
+        Route::new(Method::GET, "/api/interactions", &[Scope::AnalyticsRead], "List or export interactions", Gives::List(answer(&MEMBERS)), handler!(list)).paged().query(&filters),
+        Route::new(Method::POST, "/api/interactions/feedback", &[Scope::Chat], "Give feedback on an interaction", Gives::One(201, answer(&MEMBERS)), handler!(submit_feedback))
+            .takes(Takes::Json(feedback)),
+        Route::new(Method::GET, "/api/interactions/{id}", &[Scope::AnalyticsRead], "Read an interaction", Gives::One(200, answer(&MEMBERS)), handler!(read))
+            .query(&[("include", string()), ("asOf", string())]),
+    ]);
+}
+
+async fn list(request: Arc<Request>) -> Answer {
+    let filter = filter(&request)?;
+    let paging = request.paging()?;
+    if let Some(format) = export::Format::asked(&request) {
+        return Ok(export::stream(format, &MEMBERS, rows(request, filter)));
+    }
+    Ok(Reply::page(request.app.views.interactions(request.org()?, filter, paging.query.clone()).await?, &paging))
+}
+
+fn filter(request: &Request) -> Result<InteractionFilter, Problem> {
+    let one_of = |name: &str, allowed: &[&str]| match request.query.get(name) {
+        Some(given) if !allowed.contains(&given.as_str()) => Err(bad_parameter(name, &format!("one of {}", allowed.join(", ")))),
+        given => Ok(given.cloned()),
+    };
+    Ok(InteractionFilter {
+        agent_id: request.parameter::<AgentId>("agentId", "an agent's id")?,
+        session_id: request.query.get("sessionId").cloned(),
+        user_id: request.query.get("userId").cloned(),
+        from: date(request, "startDate", false)?,
+        to: date(request, "endDate", true)?,
+        answered: request.parameter("answered", "true or false")?,
+        rating: one_of("rating", &["positive", "negative"])?,
+        review_status: one_of("reviewStatus", &["accurate", "edited", "inaccurate", "no_answer"])?,
+        status: one_of("status", &["started", "completed", "failed"])?,
+        q: request.query.get("q").filter(|q| !q.trim().is_empty()).cloned(),
+    })
+}
+
+/// A day (UTC, its end inclusive) or an RFC 3339 time.
+fn date(request: &Request, name: &str, end: bool) -> Result<Option<Timestamp>, Problem> {
+    let Some(text) = request.query.get(name) else { return Ok(None) };
+    let moment = if text.len() == 10 { format!("{text}T00:00:00Z").parse::<Timestamp>().map(|day| if end { day.plus_seconds(86_400) } else { day }) } else { text.parse() };
+    moment.map(Some).map_err(|_| bad_parameter(name, "a day (YYYY-MM-DD) or an RFC 3339 time"))
+}
+
+/// Every matching row, page by page, newest first.
+fn rows(request: Arc<Request>, filter: InteractionFilter) -> impl futures_util::Stream<Item = Result<Vec<Value>, Problem>> + 'static {
+    futures_util::stream::unfold((request, filter, Some(None)), |(request, filter, after)| async move {
+        let after = after?;
+        let page = async { Ok(request.app.views.interactions_after(request.org()?, filter.clone(), after, EXPORT_PAGE).await?) }.await;
+        match page {
+            Ok((rows, next)) => (!rows.is_empty()).then_some((Ok(rows), (request, filter, next.map(Some)))),
+            Err(problem) => Some((Err(problem), (request, filter, None))),
+        }
+    })
+}
+
+async fn read(request: Arc<Request>) -> Answer {
+    let id: InteractionId = request.id("id", WHAT)?;
+    let includes: Vec<&str> = request.query.get("include").map(|list| list.split(',').map(str::trim).collect()).unwrap_or_default();
+    if let Some(unknown) = includes.iter().find(|name| !["provenance", "history"].contains(*name)) {
+        return Err(Problem::field("/include", format!("{unknown} can't be included; provenance and history can")));
+    }
+    let organization = request.org()?;
+    let found = match request.as_of()? {
+        Some(as_of) => request.app.views.interaction_as_of(organization, id, as_of).await?,
+        None => request.app.views.interaction(organization, id).await?,
+    };
+    let mut found = found.ok_or_else(|| Problem::not_found(WHAT))?;
+    if includes.contains(&"provenance") {
+        found.body["provenance"] = request.app.knowledge.provenance(organization, id).await.map_err(Problem::internal)?;
+    }
+    if includes.contains(&"history") {
+        found.body["feedbackHistory"] = request.app.views.feedback_history(organization, id).await?.into();
+    }
+    // What is included is not part of the version that an entity tag names.
+    Ok(if includes.is_empty() { Reply::resource(&found) } else { Reply::ok(&found.body) })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Given {
+    interaction_id: String,
+    rating: Rating,
+    comment: Option<String>,
+    review_status: Option<ReviewStatus>,
+    corrected_response: Option<String>,
+}
+
+async fn submit_feedback(request: Arc<Request>) -> Answer {
+    let given: Given = request.body()?;
+    let id: InteractionId = given.interaction_id.parse().map_err(|_| Problem::not_found(WHAT))?;
+    let organization = request.org()?;
+    let before = current(&request, id).await?;
+    let subject = match before.body["userId"].as_str() {
+        Some(user) => Subject::User(user.to_owned()),
+        None => Subject::Session(before.body["sessionId"].as_str().unwrap_or_default().to_owned()),
+    };
+    let key = request.app.vault.subject(organization, subject).await.map_err(Problem::internal)?;
+    let seal = |text: Option<String>| text.filter(|text| !text.is_empty()).map(|text| key.seal(&text));
+    let feedback = Feedback { rating: given.rating, comment: seal(given.comment), review_status: given.review_status, corrected_response: seal(given.corrected_response) };
+    let mut context = request.command(None)?;
+    context.subject_keys.push(key.clone());
+    let outcome = request.app.bus.execute::<Interaction>(id, vec![InteractionCommand::SubmitFeedback { feedback }], context).await?;
+    if let Some(position) = outcome.position {
+        request.app.wait_for(position).await?;
+    }
+    let after = current(&request, id).await?;
+    Ok(Reply::created(format!("/api/interactions/{id}"), &after.body).etag(after.version).position(outcome.position, request.app.head()))
+}
+
+pub(super) async fn current(request: &Request, id: InteractionId) -> Result<Resource, Problem> {
+    request.app.views.interaction(request.org()?, id).await?.ok_or_else(|| Problem::not_found(WHAT))
+}
+
