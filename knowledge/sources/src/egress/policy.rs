@@ -63,8 +63,7 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
     let s = ip.segments();
     // Only 2000::/3 is global unicast; the rest (loopback, unspecified, link-local, site-local, unique local, multicast) is not.
     let global = (s[0] & 0xe000) == 0x2000;
-    let refused = (s[0] == 0x2001 && s[1] < 0x0200) // protocol assignments: Teredo's own case is embedded_v4's
-        || (s[0] == 0x2001 && s[1] == 0x0db8) // documentation
+    let refused = (s[0] == 0x2001 && (s[1] < 0x0200 || s[1] == 0x0db8)) // protocol assignments (Teredo's own case is embedded_v4's), documentation
         || (s[0] == 0x3fff && s[1] < 0x1000) // documentation
         || (s[0] == 0x2620 && s[1] == 0x004f && s[2] == 0x8000);
     global && !refused

@@ -150,8 +150,7 @@ impl Slide {
         let (mut line, mut level, mut in_text) = (String::new(), 0, false);
         let (mut rows, mut cell): (Vec<Vec<String>>, Option<String>) = (Vec::new(), None);
         let mut reader = Reader::from_str(xml);
-        loop {
-            let Ok(event) = reader.read_event() else { break };
+        while let Ok(event) = reader.read_event() {
             match &event {
                 Event::Start(tag) | Event::Empty(tag) => match tag.local_name().as_ref() {
                     b"sp" => slide.take(std::mem::take(&mut shape), is_notes),
