@@ -156,10 +156,13 @@ fn reason(error: &object_store::Error) -> &'static str {
         }
         source = cause.source();
     }
-    match error {
-        Error::NotFound { .. } => "there is none of this name",
-        Error::PermissionDenied { .. } => "access is denied; check the keys and what they may read",
-        Error::Unauthenticated { .. } => "the keys are not accepted",
+    // A listing's errors come as text alone, with the status in it.
+    let text = error.to_string();
+    let status = text.split_once("status code: ").and_then(|(_, rest)| rest.get(..3)).unwrap_or_default();
+    match (error, status) {
+        (Error::NotFound { .. }, _) | (_, "404") => "there is none of this name",
+        (Error::PermissionDenied { .. }, _) | (_, "403") => "access is denied; check the keys and what they may read",
+        (Error::Unauthenticated { .. }, _) | (_, "401") => "the keys are not accepted",
         _ => "the store did not answer as expected; check the URL, the endpoint, the region and the keys",
     }
 }
@@ -183,3 +186,6 @@ impl HttpService for Connector {
         self.client.unchecked().call(request).await
     }
 }
+
+#[cfg(test)]
+mod tests;
