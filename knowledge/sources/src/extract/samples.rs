@@ -68,7 +68,7 @@ pub(crate) fn docx(heading: &str, text: &str) -> Vec<u8> {
         cell("Hinge"),
         cell("seven")
     );
-    let core = r#"<?xml version="1.0" encoding="UTF-8"?><cp:coreProperties xmlns:cp="http://schemas.openxmlformats.org/package/2006/metadata/core-properties" xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>Warranty terms</dc:title></cp:coreProperties>"#;
+    let core = r#"<?xml version="1.0" encoding="UTF-8"?><cp:coreProperties xmlns:cp="http://schemas.openxmlformats.org/package/2006/metadata/core-properties" xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>Warranty &amp; terms</dc:title></cp:coreProperties>"#;
     zipped(&[
         ("[Content_Types].xml", types("word/document.xml", "wordprocessingml.document.main").as_bytes()),
         ("_rels/.rels", rels("officeDocument", "word/document.xml").as_bytes()),

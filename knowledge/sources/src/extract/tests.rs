@@ -49,8 +49,18 @@ fn an_encrypted_pdf_says_so() {
 #[test]
 fn a_word_document_gives_headings_tables_and_its_title() {
     let read = read("policy.docx", &docx("Terms", "The Nimbus warranty lasts seven years from the date of purchase."));
-    assert_eq!(read.title.as_deref(), Some("Warranty terms"));
+    assert_eq!(read.title.as_deref(), Some("Warranty & terms"));
     assert!(read.text.contains("# Terms") && read.text.contains("The Nimbus warranty lasts seven years") && read.text.contains("Hinge"), "{}", read.text);
+}
+
+#[test]
+fn entities_come_through_every_office_format() {
+    let text = "R&amp;D &lt;b&gt; &quot;q&quot; it&#8217;s &#x26; done";
+    let plain = "R&D <b> \"q\" it’s & done";
+    for (name, bytes) in [("a.docx", docx("A&amp;B", text)), ("a.xlsx", xlsx(&[&["Name", "Note"], &["x", text]])), ("a.pptx", pptx(&[text]))] {
+        assert!(read(name, &bytes).text.contains(plain), "{name}: {}", read(name, &bytes).text);
+    }
+    assert!(read("a.docx", &docx("A&amp;B", text)).text.contains("# A&B"));
 }
 
 #[test]
