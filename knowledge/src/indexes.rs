@@ -88,3 +88,29 @@ impl Knowledge {
         Ok(vectors)
     }
 }
+
+const SHARPEN_BATCH_PASSAGES: usize = 8;
+
+impl Knowledge {
+    /// Embeds every passage of an index by the small transformer, reporting how far it is; the model's name when all are done. What a process that
+    /// died had embedded is not embedded again.
+    pub async fn sharpen(&self, organization: twig_domain::id::OrgId, spec: DataSpecId, manifest: &str) -> Result<String, String> {
+        let model = BuiltIn::MiniLm.name().to_owned();
+        let (content, sha) = (self.content.clone(), manifest.to_owned());
+        let read = tokio::task::spawn_blocking(move || {
+            let manifest = Manifest::load(&content, &sha).map_err(|error| error.to_string())?;
+            manifest.passages(&content, spec).map_err(|error| error.to_string())
+        });
+        let texts: Vec<String> = read.await.map_err(|error| error.to_string())??.iter().map(embedding_text).collect();
+        let report = async |done: usize| {
+            let next = serde_json::json!({"model": model, "done": done, "total": texts.len()});
+            self.views.report_embedding(organization, spec, manifest.to_owned(), Some(next)).await.map_err(|error| error.to_string())
+        };
+        for (batch, passages) in texts.chunks(SHARPEN_BATCH_PASSAGES).enumerate() {
+            report(batch * SHARPEN_BATCH_PASSAGES).await?;
+            self.embed(&model, passages.to_vec()).await?;
+        }
+        self.load_index(spec, manifest, &model).await?;
+        Ok(model)
+    }
+}

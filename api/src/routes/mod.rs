@@ -13,6 +13,8 @@ mod search;
 mod sessions;
 mod stream;
 
+use serde::Deserialize;
+
 use crate::route::Route;
 
 pub fn add_all(all: &mut Vec<Route>) {

@@ -23,6 +23,11 @@ impl Matcher {
         let any = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern.trim(), path));
         self.filters.iter().all(|one| (one.include.is_empty() || any(&one.include)) && !any(&one.exclude))
     }
+
+    /// Whether an archive is opened: what is to be included is asked of its members.
+    pub(crate) fn takes_archive(&self, path: &str) -> bool {
+        !self.filters.iter().any(|one| one.exclude.iter().any(|pattern| matches(pattern.trim(), path)))
+    }
 }
 
 fn matches(pattern: &str, path: &str) -> bool {

@@ -91,7 +91,8 @@ fn parts(text: &str, pages: &[usize]) -> Vec<Part> {
 
 fn cut_at_pages(range: Range<usize>, pages: &[usize], path: &[String], parts: &mut Vec<Part>) {
     let mut from = range.start;
-    let inside = pages.iter().copied().filter(|&at| at > range.start && at < range.end);
+    let first = pages.partition_point(|&at| at <= range.start);
+    let inside = pages[first..].iter().copied().take_while(|&at| at < range.end);
     for to in inside.chain([range.end]) {
         if to > from {
             parts.push(Part { range: from..to, heading_path: path.to_vec() });

@@ -37,7 +37,7 @@ pub(super) async fn fetch(job: &Job<'_>) -> Result<(), FetchError> {
     let mut count = 0usize;
     while let Some(object) = objects.try_next().await.map_err(|error| FetchError::Source(format!("the bucket cannot be listed: {}", reason(&error))))? {
         let key = object.location.to_string();
-        if !key.starts_with(&prefix) || !job.matcher.takes(&key) || (object.size == 0 && !base_name(&key).contains('.')) {
+        if !key.starts_with(&prefix) || !job.takes_file(&key) || (object.size == 0 && !base_name(&key).contains('.')) {
             continue;
         }
         count += 1;

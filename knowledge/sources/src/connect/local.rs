@@ -23,7 +23,7 @@ pub(super) async fn fetch(job: &Job<'_>, url: &Url) -> Result<(), FetchError> {
     let keys =
         tokio::task::spawn_blocking(move || walk(&walked, max_files)).await.ok().flatten().ok_or_else(|| FetchError::source("the folder cannot be listed"))?;
     let prefix = job.string("prefix").unwrap_or_default().trim_start_matches('/');
-    let wanted: Vec<_> = keys.into_iter().filter(|key| key.starts_with(prefix) && job.matcher.takes(key)).collect();
+    let wanted: Vec<_> = keys.into_iter().filter(|key| key.starts_with(prefix) && job.takes_file(key)).collect();
     job.send(Found::Seen(wanted.len() as u64)).await?;
     let base = url.as_str().trim_end_matches('/');
     for key in wanted {

@@ -147,6 +147,11 @@ impl Job<'_> {
         if archive::is_archive(&document.name, &document.bytes) { archive::fetch(self, document).await } else { self.send(Found::Document(document)).await }
     }
 
+    /// Whether a file of this path is wanted; an archive is when its members may be.
+    fn takes_file(&self, path: &str) -> bool {
+        self.matcher.takes(path) || (path.to_ascii_lowercase().ends_with(".zip") && self.matcher.takes_archive(path))
+    }
+
     fn string(&self, field: &str) -> Option<&str> {
         self.source.config.get(field).and_then(Value::as_str).filter(|text| !text.is_empty())
     }

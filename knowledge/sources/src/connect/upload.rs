@@ -6,7 +6,7 @@ use super::{Document, FetchError, Found, Job, Upload};
 
 pub(super) async fn fetch(job: &Job<'_>) -> Result<(), FetchError> {
     job.send(Found::Seen(job.source.uploads.len() as u64)).await?;
-    for upload in job.source.uploads.iter().filter(|upload| job.matcher.takes(&upload.name)) {
+    for upload in job.source.uploads.iter().filter(|upload| job.takes_file(&upload.name)) {
         let Some(bytes) = load(job, upload).await? else { continue };
         job.send_file(document(upload, bytes)).await?;
     }

@@ -1,7 +1,10 @@
 //! HTML as Markdown: what a reader of the page reads, without menus, scripts and footers. Links keep their text and lose their target. The walk is bounded in depth, since a page may nest
 //! as deep as it likes.
 
+use std::sync::LazyLock;
+
 use ego_tree::NodeRef;
+use regex::{Captures, Regex};
 use scraper::{ElementRef, Html, Node, Selector};
 use url::Url;
 
@@ -9,6 +12,8 @@ use super::{Extraction, csv, decode};
 
 /// Below this depth only the text is taken.
 const MAX_DEPTH: usize = 200;
+/// Above this depth no tree is built: it would take time by the square of the depth.
+const MAX_TREE_DEPTH: usize = 3_000;
 const MAX_LINKS: usize = 10_000;
 /// A `main` element with less than this share of the page's text is not where the page's content is.
 const MAIN_MIN_SHARE_PERCENT: usize = 25;
@@ -18,6 +23,10 @@ const SKIPPED: [&str; 23] = [
 ];
 
 pub(super) fn extract(html: &str) -> Extraction {
+    if is_too_deep(html) {
+        let seen = UNSEEN.replace_all(html, " ");
+        return Extraction { title: None, text: squeeze(&ANY_TAG.replace_all(&seen, " ")), pages: Vec::new() };
+    }
     let page = Html::parse_document(html);
     let first = |selector: &str| selected(&page, selector).map(|element| squeeze(&element.text().collect::<String>())).find(|text| !text.is_empty());
     let title = first("head > title").or_else(|| first("title")).or_else(|| first("h1"));
@@ -32,12 +41,40 @@ pub(super) fn extract(html: &str) -> Extraction {
     Extraction { title, text, pages: Vec::new() }
 }
 
-/// Where a page's links lead.
+/// Where a page's links lead. Read off its tags alone: a crawl must not hang on a page, and a tree of a hostile one takes time by the square of its depth.
 pub(crate) fn page_links(bytes: &[u8], media_type: Option<&str>, url: &Url) -> Vec<Url> {
-    let page = Html::parse_document(&decode::html(bytes, media_type));
-    let base = selected(&page, "base[href]").next().and_then(|base| url.join(base.value().attr("href")?).ok()).unwrap_or_else(|| url.clone());
-    let hrefs = selected(&page, "a[href], area[href]").filter_map(|link| link.value().attr("href"));
-    hrefs.take(MAX_LINKS).filter_map(|href| base.join(href.trim()).ok()).filter(|url| matches!(url.scheme(), "http" | "https")).collect()
+    let page = decode::html(bytes, media_type);
+    let page = UNSEEN.replace_all(&page, " ");
+    let href = |found: &Captures<'_>| {
+        found.get(2).or_else(|| found.get(3)).or_else(|| found.get(4)).map(|href| href.as_str().trim().replace("&amp;", "&").replace("&#38;", "&"))
+    };
+    let all = |name: &'static str| HREF.captures_iter(&page).filter(move |found| found[1].eq_ignore_ascii_case(name)).filter_map(|found| href(&found));
+    let base = all("base").next().and_then(|base| url.join(&base).ok()).unwrap_or_else(|| url.clone());
+    let links = all("a").chain(all("area")).take(MAX_LINKS);
+    links.filter_map(|href| base.join(&href).ok()).filter(|url| matches!(url.scheme(), "http" | "https")).collect()
+}
+
+static UNSEEN: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?is)<!--.*?-->|<script\b.*?</script|<style\b.*?</style").expect("an expression of this file is well-formed"));
+static HREF: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"(?is)<(a|area|base)\s(?:[^>]*?\s)?href\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>"']+))"#).expect("an expression of this file is well-formed")
+});
+static TAG: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?s)<(/?)([a-zA-Z][a-zA-Z0-9]*)[^>]*?(/?)>").expect("an expression of this file is well-formed"));
+static ANY_TAG: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?s)<[^>]*>").expect("an expression of this file is well-formed"));
+
+/// Whether a page nests deeper than any that is meant to be read. Tags that need no end are not counted.
+fn is_too_deep(html: &str) -> bool {
+    const NO_END: [&str; 32] = [
+        "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr", "p", "li", "dt", "dd", "tr", "td", "th",
+        "option", "optgroup", "tbody", "thead", "tfoot", "colgroup", "rp", "rt", "html", "head", "body", "param",
+    ];
+    let mut depth = 0usize;
+    TAG.captures_iter(html).any(|tag| {
+        if tag[3].is_empty() && !NO_END.contains(&tag[2].to_ascii_lowercase().as_str()) {
+            depth = if tag[1].is_empty() { depth + 1 } else { depth.saturating_sub(1) };
+        }
+        depth > MAX_TREE_DEPTH
+    })
 }
 
 fn selected<'a>(page: &'a Html, selector: &str) -> std::vec::IntoIter<ElementRef<'a>> {

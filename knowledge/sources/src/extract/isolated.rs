@@ -16,11 +16,13 @@ use super::{
     worker::{Answer, Header, SUBCOMMAND},
 };
 
+/// From this size on even a format with a parser of our own is read in the child: what it is turned into may be many times as large.
+const LARGE_BYTES: usize = 4 * 1024 * 1024;
 /// JSON may spell a byte of text in six.
 const ANSWER_BYTES_PER_TEXT_BYTE: u64 = 6;
 const ANSWER_SPARE_BYTES: u64 = 1024 * 1024;
 
-/// As [`extract`], off the async threads; pdf, docx, pptx and xlsx in a child of `exe` (the binary whose `main` calls [`super::extract_worker_main`]) where there is one.
+/// As [`extract`], off the async threads; pdf, docx, pptx, xlsx and whatever is large in a child of `exe` (the binary whose `main` calls [`super::extract_worker_main`]) where there is one.
 ///
 /// # Errors
 /// As [`extract`]; a parser that panics, hangs, dies or wants too much memory is [`ExtractError::Failed`].
@@ -32,7 +34,9 @@ pub async fn extract_isolated(
     limits: &ExtractLimits,
 ) -> Result<Extraction, ExtractError> {
     match exe {
-        Some(exe) if !bytes.is_empty() && detect(name, media_type, &bytes).is_risky() => in_child(exe, name, media_type, &bytes, limits).await,
+        Some(exe) if !bytes.is_empty() && (bytes.len() > LARGE_BYTES || detect(name, media_type, &bytes).is_risky()) => {
+            in_child(exe, name, media_type, &bytes, limits).await
+        }
         _ => in_thread(name, media_type, bytes, limits).await,
     }
 }

@@ -71,7 +71,7 @@ fn join(title: Option<String>, pages: &[String]) -> Extraction {
     let (mut text, mut starts) = (String::new(), Vec::new());
     for page in pages {
         starts.push(text.len());
-        text.push_str(decode::clean(page).trim());
+        text.push_str(without_leaders(&decode::clean(page)).trim());
         text.push_str("\n\n");
     }
     let end = text.trim_end().len();
@@ -82,6 +82,26 @@ fn join(title: Option<String>, pages: &[String]) -> Extraction {
     let title = title.filter(|title| is_title(title)).or_else(|| plain::first_heading(&text));
     Extraction { title, text, pages: starts }
 }
+
+/// A table of contents without the dots between its titles and its page numbers.
+fn without_leaders(page: &str) -> String {
+    if !page.contains(". . . .") && !page.contains(".....") {
+        return page.to_owned();
+    }
+    let mut out = String::with_capacity(page.len());
+    let mut rest = page;
+    while let Some(at) = rest.find('.') {
+        out.push_str(&rest[..at]);
+        let run = rest[at..].find(|c| c != '.' && c != ' ').map_or(rest.len(), |end| at + end);
+        let dots = rest[at..run].matches('.').count();
+        out.push_str(if dots >= MIN_LEADER_DOTS { "… " } else { &rest[at..run] });
+        rest = &rest[run..];
+    }
+    out.push_str(rest);
+    out
+}
+
+const MIN_LEADER_DOTS: usize = 5;
 
 /// Word processors leave their file's name or nothing as the title.
 fn is_title(title: &str) -> bool {

@@ -104,8 +104,18 @@ fn a_page_gives_what_is_read_and_not_its_menu() {
 
 #[test]
 fn a_page_of_any_depth_is_read() {
-    let deep = format!("<html><body>{}deep words{}</body></html>", "<div>".repeat(20_000), "</div>".repeat(20_000));
-    assert!(read("deep.html", deep.as_bytes()).text.contains("deep words"));
+    for depth in [2_000, 500_000] {
+        let deep = format!("<html><body>{}deep words{}</body></html>", "<div>".repeat(depth), "</div>".repeat(depth));
+        assert_eq!(read("deep.html", deep.as_bytes()).text, "deep words");
+    }
+}
+
+#[test]
+fn the_links_of_a_page_are_found() {
+    let html = "<base href='/docs/'><a href=\"a?x=1&amp;y=2\">a</a> <A class=x HREF='/b'>b</A> <a data-href='no' href=c>c</a> <!-- <a href='no'> --><script>'<a href=\"no\">'</script> <a name='x'> <a href='mailto:x@y'> <abbr href='no'>";
+    let found = page_links(html.as_bytes(), None, &url::Url::parse("https://a.example/x/y").unwrap());
+    let found: Vec<_> = found.iter().map(url::Url::as_str).collect();
+    assert_eq!(found, ["https://a.example/docs/a?x=1&y=2", "https://a.example/b", "https://a.example/docs/c"]);
 }
 
 #[test]

@@ -1,0 +1,133 @@
+//! What looks after the data folder: doctor, backup and restore.
+
+use std::{fs, io::Write, path::Path};
+
+use rusqlite::{Connection, OpenFlags};
+use serde_json::json;
+
+use super::say;
+use crate::settings::Settings;
+
+/// Checks every store without changing any, and says what to do.
+pub fn doctor(settings: &Settings, as_json: bool) -> Result<(), String> {
+    let mut findings = vec![folder(&settings.data_dir)];
+    for (store, advice) in [
+        ("events.db", "restore it from a backup: `twig restore FILE --force`"),
+        ("content.db", "restore it from a backup: `twig restore FILE --force`"),
+        ("views.db", "start the server: views are made again from the event log"),
+    ] {
+        findings.push((store, check(&settings.file(store)).map_err(|problem| format!("{problem}: {advice}"))));
+    }
+    let healthy = findings.iter().all(|(_, result)| result.is_ok());
+    let rows: Vec<_> = findings.iter().map(|(store, result)| json!({"check": store, "ok": result.is_ok(), "message": result.as_ref().map_or_else(Clone::clone, Clone::clone)})).collect();
+    let text: Vec<String> = findings.iter().map(|(store, result)| match result {
+        Ok(fine) => format!("ok    {store}: {fine}"),
+        Err(problem) => format!("FAIL  {store}: {problem}"),
+    }).collect();
+    say(as_json, &json!({"healthy": healthy, "checks": rows}), &text.join("\n"));
+    if healthy { Ok(()) } else { Err("the data folder is not healthy".into()) }
+}
+
+fn folder(folder: &Path) -> (&'static str, Result<String, String>) {
+    let probe = folder.join(".doctor");
+    let written = if folder.exists() { fs::File::create(&probe).and_then(|mut file| file.write_all(&[0; 65_536]).and_then(|()| file.sync_all())) } else { Ok(()) };
+    let _ = fs::remove_file(&probe);
+    let result = match written {
+        Ok(()) if folder.exists() => Ok("can be written".to_owned()),
+        Ok(()) => Ok("is not there yet; the first start makes it".to_owned()),
+        Err(error) => match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Err("the disk is full: make room, or move the folder with --data-dir".to_owned()),
+            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => Err("the folder is read-only: give this user the right to write it".to_owned()),
+            _ => Err(format!("the folder can't be written ({})", error.kind())),
+        },
+    };
+    ("data folder", result)
+}
+
+fn check(file: &Path) -> Result<String, String> {
+    if !file.exists() {
+        return Ok("is not there yet; the first start makes it".into());
+    }
+    let quick = || -> Result<String, rusqlite::Error> {
+        let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+    };
+    match quick() {
+        Ok(text) if text == "ok" => Ok("is sound".into()),
+        Ok(text) => Err(format!("is corrupt ({text})")),
+        Err(error) => match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => Err("is corrupt".into()),
+            Some(rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::CannotOpen) => Err("is read-only or can't be opened".into()),
+            Some(rusqlite::ErrorCode::DiskFull) => Err("can't be checked: the disk is full".into()),
+            _ => Err("can't be checked".into()),
+        },
+    }
+}
+
+/// One SQLite file with everything that can't be made again: the log, the contents and, where it came from the data folder, the master key.
+pub fn backup(settings: &Settings, file: &Path, as_json: bool) -> Result<(), String> {
+    if file.exists() {
+        return Err(format!("{} is there already", file.display()));
+    }
+    let events = settings.file("events.db");
+    if !events.exists() {
+        return Err(format!("{} holds no event log", settings.data_dir.display()));
+    }
+    let failed = |error: &dyn std::fmt::Display| format!("the backup failed: {error}");
+    // Contents are copied first: the log may then name later ones, never the other way round; so the log goes first and the contents after it.
+    let half = file.with_extension("half");
+    let _ = fs::remove_file(&half);
+    let source = Connection::open_with_flags(&events, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|error| failed(&error))?;
+    source.execute("VACUUM INTO ?1", [half.to_string_lossy()]).map_err(|error| failed(&error))?;
+    let out = Connection::open(&half).map_err(|error| failed(&error))?;
+    out.execute("ATTACH ?1 AS content", [settings.file("content.db").to_string_lossy()]).map_err(|error| failed(&error))?;
+    for table in ["blobs", "extractions", "embeddings"] {
+        out.execute_batch(&format!("CREATE TABLE backup_{table} AS SELECT * FROM content.{table}")).map_err(|error| failed(&error))?;
+    }
+    let key = if settings.master_key.is_none() { fs::read_to_string(settings.file("master.key")).ok() } else { None };
+    out.execute_batch("CREATE TABLE backup_key (key TEXT)").map_err(|error| failed(&error))?;
+    if let Some(key) = &key {
+        out.execute("INSERT INTO backup_key VALUES (?1)", [key]).map_err(|error| failed(&error))?;
+    }
+    out.execute_batch("DETACH content").map_err(|error| failed(&error))?;
+    drop(out);
+    fs::rename(&half, file).map_err(|error| failed(&error))?;
+    let note = if key.is_some() { "it holds the master key: keep it as safe as the data" } else { "the master key is not in it: keep TWIG_MASTER_KEY" };
+    say(as_json, &json!({"file": file, "masterKey": key.is_some()}), &format!("backed up to {}; {note}", file.display()));
+    Ok(())
+}
+
+pub fn restore(settings: &Settings, file: &Path, force: bool, as_json: bool) -> Result<(), String> {
+    let failed = |error: &dyn std::fmt::Display| format!("the restore failed: {error}");
+    let source = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|_| format!("{} is no backup", file.display()))?;
+    source.query_row("SELECT count(*) FROM backup_blobs", [], |row| row.get::<_, i64>(0)).map_err(|_| format!("{} is no backup", file.display()))?;
+    drop(source);
+    if settings.file("events.db").exists() && !force {
+        return Err(format!("{} holds data already; --force replaces it", settings.data_dir.display()));
+    }
+    fs::create_dir_all(&settings.data_dir).map_err(|error| failed(&error))?;
+    let _lock = crate::node::hold(&settings.data_dir)?;
+    for store in ["events.db", "content.db", "views.db", "limits.db"] {
+        for end in ["", "-wal", "-shm"] {
+            let _ = fs::remove_file(settings.file(&format!("{store}{end}")));
+        }
+    }
+    let content = Connection::open(settings.file("content.db")).map_err(|error| failed(&error))?;
+    content.execute_batch(include_str!("../../schemas/sql/sqlite/content.sql")).map_err(|error| failed(&error))?;
+    content.execute("ATTACH ?1 AS backup", [file.to_string_lossy()]).map_err(|error| failed(&error))?;
+    for table in ["blobs", "extractions", "embeddings"] {
+        content.execute_batch(&format!("INSERT INTO {table} SELECT * FROM backup.backup_{table}")).map_err(|error| failed(&error))?;
+    }
+    let key: Option<String> = content.query_row("SELECT max(key) FROM backup.backup_key", [], |row| row.get(0)).map_err(|error| failed(&error))?;
+    drop(content);
+    fs::copy(file, settings.file("events.db")).map_err(|error| failed(&error))?;
+    let events = Connection::open(settings.file("events.db")).map_err(|error| failed(&error))?;
+    events.execute_batch("DROP TABLE backup_blobs; DROP TABLE backup_extractions; DROP TABLE backup_embeddings; DROP TABLE backup_key; VACUUM").map_err(|error| failed(&error))?;
+    if let Some(key) = key {
+        use std::os::unix::fs::OpenOptionsExt;
+        let mut out = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(settings.file("master.key")).map_err(|error| failed(&error))?;
+        out.write_all(key.as_bytes()).map_err(|error| failed(&error))?;
+    }
+    say(as_json, &json!({"restored": true}), "restored; views are made again at the next start");
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! The parts of one process, put together on a data folder.
+
+use std::{fs, path::Path};
+
+use twig_commands::{
+    bus::CommandBus,
+    clock::Clock,
+    content::ContentStore,
+    idempotency::Idempotency,
+    log::EventLog,
+    vault::{MasterKey, Vault},
+};
+use twig_generation::{ModelSettings, Models};
+use twig_knowledge::{Knowledge, KnowledgeSettings};
+use twig_projections::{Projector, Views};
+use twig_sources::SourceSettings;
+
+use crate::settings::Settings;
+
+pub struct Node {
+    pub clock: Clock,
+    pub log: EventLog,
+    pub vault: Vault,
+    pub views: Views,
+    pub content: ContentStore,
+    pub bus: CommandBus,
+    pub idempotency: Idempotency,
+    pub projector: Projector,
+}
+
+impl Node {
+    /// Opens the stores, and makes them in an empty folder.
+    pub fn open(settings: &Settings) -> Result<Self, String> {
+        fs::create_dir_all(&settings.data_dir).map_err(|error| format!("the data folder {} can't be made: {error}", settings.data_dir.display()))?;
+        let clock = Clock::system(settings.dev_clock_offset_s);
+        let events = settings.file("events.db");
+        let log = EventLog::open(&events, clock.clone()).map_err(|error| format!("the event log can't be opened: {error}"))?;
+        let vault = Vault::open(&events, master_key(settings)?).map_err(|error| error.to_string())?;
+        let views = Views::open(&settings.file("views.db"), log.clone()).map_err(|error| error.to_string())?;
+        let content = ContentStore::open(&settings.file("content.db")).map_err(|error| error.to_string())?;
+        let idempotency = Idempotency::open(&events).map_err(|error| error.to_string())?;
+        let bus = CommandBus::new(log.clone(), tokio::runtime::Handle::current());
+        let projector = Projector { log: log.clone(), vault: vault.clone(), views: views.clone() };
+        Ok(Self { clock, log, vault, views, content, bus, idempotency, projector })
+    }
+
+    pub fn knowledge(&self, settings: &Settings) -> Result<Knowledge, String> {
+        let models = ModelSettings { base_url: settings.model_base_url.clone(), api_key: settings.model_api_key.clone(), timeout_s: settings.model_timeout_s };
+        let models = Models::new(models).map_err(|error| error.to_string())?;
+        let sources = SourceSettings {
+            allow_networks: settings.networks()?,
+            bucket_roots: settings.bucket_roots.iter().map(Into::into).collect(),
+            crawl_requests_per_second: settings.crawl_requests_per_second,
+            ..SourceSettings::default()
+        };
+        let knowledge = KnowledgeSettings { embeddings: settings.embedding_model()?, sources, executable: std::env::current_exe().ok(), stall_at: settings.dev_stall_stage };
+        let runtime = tokio::runtime::Handle::current();
+        Ok(Knowledge::new(self.bus.clone(), self.views.clone(), self.vault.clone(), self.content.clone(), self.clock.clone(), models, knowledge, runtime))
+    }
+}
+
+fn master_key(settings: &Settings) -> Result<MasterKey, String> {
+    match &settings.master_key {
+        Some(text) => MasterKey::from_base64(text).map_err(|error| format!("master_key: {error}")),
+        None => MasterKey::load_or_create(&settings.file("master.key")).map_err(|error| error.to_string()),
+    }
+}
+
+/// Holds the data folder for one serving process.
+pub fn hold(folder: &Path) -> Result<nix::fcntl::Flock<fs::File>, String> {
+    let file = fs::File::create(folder.join("serve.lock")).map_err(|error| format!("the data folder can't be written: {error}"))?;
+    nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock).map_err(|_| format!("another twig serves {} already", folder.display()))
+}

@@ -1,0 +1,137 @@
+//! `twig serve`: every role in one process.
+
+use std::{fs::File, io::BufReader, path::Path, sync::Arc, time::Duration};
+
+use actix_web::{App as ActixApp, HttpRequest, HttpResponse, HttpServer, web};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use twig_api::{App, limits::RateLimiter};
+use twig_knowledge::Embeddings;
+use twig_workers::Workers;
+
+use crate::{
+    node::{Node, hold},
+    settings::Settings,
+};
+
+/// How long streams and batches may take to end after SIGTERM.
+const STOP_WITHIN: Duration = Duration::from_secs(20);
+const HTTP_WORKERS: usize = 2;
+
+/// Serves until SIGTERM or SIGINT. `ready` runs beside it, once it answers.
+pub async fn serve<F>(settings: Settings, ready: impl FnOnce(String, Arc<App>) -> F) -> Result<(), String>
+where
+    F: Future<Output = ()> + 'static,
+{
+    std::fs::create_dir_all(&settings.data_dir).map_err(|error| format!("the data folder {} can't be made: {error}", settings.data_dir.display()))?;
+    let _lock = hold(&settings.data_dir)?;
+    let node = Node::open(&settings)?;
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder().ok();
+    let limiter = RateLimiter::open(&settings.file("limits.db")).map_err(|error| format!("the rate limits can't be opened: {error}"))?;
+    let (stop, stopping) = watch::channel(false);
+    let (cancel, tasks) = (CancellationToken::new(), TaskTracker::new());
+    node.views.release_all_runs().await.map_err(|error| error.to_string())?;
+    tasks.spawn(node.projector.clone().run(cancel.clone()));
+    let knowledge = node.knowledge(&settings)?;
+    let owner = format!("{}-{}", std::process::id(), node.clock.now().millis());
+    let sharpen = settings.embedding_model()? == Embeddings::Auto;
+    let workers = Workers { bus: node.bus.clone(), views: node.views.clone(), knowledge: knowledge.clone(), clock: node.clock.clone(), owner, sharpen };
+    let app = Arc::new(App {
+        bus: node.bus.clone(),
+        head: node.log.subscribe(),
+        log: node.log.clone(),
+        views: node.views.clone(),
+        vault: node.vault.clone(),
+        content: node.content.clone(),
+        idempotency: node.idempotency.clone(),
+        knowledge: knowledge.clone(),
+        limiter: limiter.clone(),
+        clock: node.clock.clone(),
+        runtime: tokio::runtime::Handle::current(),
+        metrics: recorder,
+        stopping,
+    });
+    let routes = twig_api::configure(app.clone())?;
+    let tls = tls(&settings)?;
+    let secure = tls.is_some();
+    let factory = move || {
+        let headers = actix_web::middleware::DefaultHeaders::new();
+        let headers = if secure { headers.add(("strict-transport-security", "max-age=31536000")) } else { headers };
+        ActixApp::new().wrap(headers).configure(routes.clone())
+    };
+    let server = HttpServer::new(factory).workers(HTTP_WORKERS).disable_signals().shutdown_timeout(STOP_WITHIN.as_secs());
+    let listen = |error: std::io::Error| format!("{} can't be listened on: {error}", settings.listen);
+    let server = match tls {
+        Some(tls) => server.bind_rustls_0_23(&settings.listen, tls).map_err(listen)?,
+        None => server.bind(&settings.listen).map_err(listen)?,
+    };
+    let address = server.addrs().first().copied().ok_or("nothing is listened on")?;
+    let url = format!("{}://{address}", if secure { "https" } else { "http" });
+    let server = server.run();
+    let handle = server.handle();
+    let running = tokio::spawn(server);
+    redirect(&settings, &url)?;
+    workers.spawn(&tasks, &cancel);
+    println!("listening on {url}");
+    tokio::task::LocalSet::new()
+        .run_until(async {
+            tokio::task::spawn_local(ready(url, app.clone()));
+            signal().await;
+        })
+        .await;
+    tracing::info!("stopping");
+    let _ = stop.send(true);
+    handle.stop(true).await;
+    let _ = tokio::time::timeout(STOP_WITHIN, async {
+        while knowledge.unfinished_answers() > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    cancel.cancel();
+    tasks.close();
+    let _ = tokio::time::timeout(STOP_WITHIN, tasks.wait()).await;
+    let _ = tokio::time::timeout(STOP_WITHIN, node.projector.catch_up()).await;
+    limiter.flush();
+    running.abort();
+    Ok(())
+}
+
+async fn signal() {
+    let term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+    match term {
+        Ok(mut term) => {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        }
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}
+
+fn tls(settings: &Settings) -> Result<Option<rustls::ServerConfig>, String> {
+    let (Some(cert), Some(key)) = (&settings.tls_cert, &settings.tls_key) else { return Ok(None) };
+    let read = |file: &Path| File::open(file).map(BufReader::new).map_err(|error| format!("{} can't be read: {error}", file.display()));
+    let certificates: Vec<CertificateDer> = CertificateDer::pem_reader_iter(read(cert)?).collect::<Result<_, _>>().map_err(|_| format!("tls_cert: {} holds no certificate", cert.display()))?;
+    let key = PrivateKeyDer::from_pem_reader(read(key)?).map_err(|_| format!("tls_key: {} holds no key", key.display()))?;
+    let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key).map_err(|error| format!("tls_cert and tls_key do not fit: {error}"))?;
+    Ok(Some(config))
+}
+
+/// `http://` on the redirect port answers 301 to `https://`.
+fn redirect(settings: &Settings, url: &str) -> Result<(), String> {
+    let Some(listen) = &settings.redirect_listen else { return Ok(()) };
+    let port = url.rsplit(':').next().unwrap_or("443").to_owned();
+    let to = move |http: HttpRequest| {
+        let host = http.connection_info().host().rsplit_once(':').map_or_else(|| http.connection_info().host().to_owned(), |(host, _)| host.to_owned());
+        let location = format!("https://{host}:{port}{}", http.uri());
+        async move { HttpResponse::MovedPermanently().insert_header(("location", location)).finish() }
+    };
+    let server = HttpServer::new(move || ActixApp::new().default_service(web::to(to.clone()))).workers(1).disable_signals();
+    let server = server.bind(listen).map_err(|error| format!("redirect_listen {listen} can't be listened on: {error}"))?;
+    println!("redirecting from http://{}", server.addrs().first().map(ToString::to_string).unwrap_or_default());
+    tokio::spawn(server.run());
+    Ok(())
+}
