@@ -24,7 +24,7 @@ fn main() {
     println!("isolated: 4 passed");
 }
 
-const PDF: &[u8] = include_bytes!("data/one-page.pdf");
+const PDF: &[u8] = include_bytes!("samples/one-page.pdf");
 
 async fn a_child_answers_as_the_thread_does(exe: &Path) {
     let limits = ExtractLimits::default();
