@@ -1,19 +1,23 @@
 //! Finding the passages that answer a question, telling whether any does, and quoting from them.
 //!
 //! Invariant: an index never changes; vectors of two models are never compared; keyword statistics are those of exactly the indexes searched, so that no
-//! tenant's words weigh in another's search.
+//! tenant's words weigh in another's search. Nothing here knows of stores, HTTP or the event log: all is a function of its arguments and the models inside.
 
+mod answerable;
+mod extractive;
+mod fuse;
+mod index;
+pub mod metrics;
 mod model;
 mod passage;
-mod quote;
-mod retrieve;
-mod rewrite;
 mod search;
+mod strategy;
 mod terms;
 
+pub use answerable::{Confidence, confidence};
+pub use extractive::{AnswerOptions, Extracted, Quoted, Style, answer, quote};
+pub use index::SpecIndex;
 pub use model::{BuiltIn, ModelError, count_tokens};
 pub use passage::{Passage, embedding_text};
-pub use quote::{Quoted, Style, quote};
-pub use retrieve::{Request, Retrieval, Step, Strategy, retrieve};
-pub use rewrite::{Turn, rewrite_by_rules};
-pub use search::{Hit, Mode, Query, SpecIndex, search};
+pub use search::{Hit, Mode, Query, search};
+pub use strategy::{ProviderReranker, Request, Retrieval, Step, Strategy, Turn, retrieve, retrieve_reranked_by, rewrite_by_rules};
