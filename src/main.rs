@@ -123,7 +123,8 @@ async fn run(cli: Cli) -> Result<(), String> {
 /// Logs go to standard error.
 fn log(settings: &Settings, quiet: bool) -> Result<(), String> {
     let level = if quiet { "error" } else { settings.log_level.as_str() };
-    let filter = tracing_subscriber::EnvFilter::try_new(level).map_err(|_| format!("log_level is {:?}; allowed are error, warn, info, debug and trace", settings.log_level))?;
+    let filter = tracing_subscriber::EnvFilter::try_new(level)
+        .map_err(|_| format!("log_level is {:?}; allowed are error, warn, info, debug and trace", settings.log_level))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let set = if settings.log == "json" { builder.json().try_init() } else { builder.try_init() };
     set.map_err(|error| error.to_string())

@@ -53,7 +53,12 @@ impl Node {
             crawl_requests_per_second: settings.crawl_requests_per_second,
             ..SourceSettings::default()
         };
-        let knowledge = KnowledgeSettings { embeddings: settings.embedding_model()?, sources, executable: std::env::current_exe().ok(), stall_at: settings.dev_stall_stage };
+        let knowledge = KnowledgeSettings {
+            embeddings: settings.embedding_model()?,
+            sources,
+            executable: std::env::current_exe().ok(),
+            stall_at: settings.dev_stall_stage,
+        };
         let runtime = tokio::runtime::Handle::current();
         Ok(Knowledge::new(self.bus.clone(), self.views.clone(), self.vault.clone(), self.content.clone(), self.clock.clone(), models, knowledge, runtime))
     }

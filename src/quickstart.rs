@@ -105,7 +105,13 @@ async fn first_answer(url: &str, key: &str, files: Vec<PathBuf>, question: &str)
     }
     let run = client.post(&format!("/api/data-specs/{spec}/process"), &json!({})).await?;
     let run = wait(&client, &format!("/api/data-specs/{spec}/runs/{}", run["id"].as_str().unwrap_or_default()), files.len() as u64).await?;
-    for line in left_out.into_iter().chain(run["errors"].as_array().into_iter().flatten().map(|error| format!("{}: {}", error["documentUrl"].as_str().unwrap_or_default(), error["message"].as_str().unwrap_or_default()))) {
+    for line in left_out.into_iter().chain(
+        run["errors"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|error| format!("{}: {}", error["documentUrl"].as_str().unwrap_or_default(), error["message"].as_str().unwrap_or_default())),
+    ) {
         println!("  left out: {line}");
     }
     let agent = client.post("/api/agents", &json!({"name": "quickstart", "dataSpecIds": [spec]})).await?;
@@ -115,7 +121,9 @@ async fn first_answer(url: &str, key: &str, files: Vec<PathBuf>, question: &str)
     for source in answer["sources"].as_array().into_iter().flatten() {
         println!("  [{}] {} ({})", source["index"], source["documentTitle"].as_str().unwrap_or_default(), source["documentUrl"].as_str().unwrap_or_default());
     }
-    println!("\nAsk more:\n\n  curl -s {url}/api/chat -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\\n    -d '{{\"agentId\": \"{agent}\", \"prompt\": \"…\"}}'\n\nServing at {url}; end with Ctrl-C.");
+    println!(
+        "\nAsk more:\n\n  curl -s {url}/api/chat -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\\n    -d '{{\"agentId\": \"{agent}\", \"prompt\": \"…\"}}'\n\nServing at {url}; end with Ctrl-C."
+    );
     Ok(())
 }
 

@@ -114,9 +114,13 @@ async fn signal() {
 fn tls(settings: &Settings) -> Result<Option<rustls::ServerConfig>, String> {
     let (Some(cert), Some(key)) = (&settings.tls_cert, &settings.tls_key) else { return Ok(None) };
     let read = |file: &Path| File::open(file).map(BufReader::new).map_err(|error| format!("{} can't be read: {error}", file.display()));
-    let certificates: Vec<CertificateDer> = CertificateDer::pem_reader_iter(read(cert)?).collect::<Result<_, _>>().map_err(|_| format!("tls_cert: {} holds no certificate", cert.display()))?;
+    let certificates: Vec<CertificateDer> =
+        CertificateDer::pem_reader_iter(read(cert)?).collect::<Result<_, _>>().map_err(|_| format!("tls_cert: {} holds no certificate", cert.display()))?;
     let key = PrivateKeyDer::from_pem_reader(read(key)?).map_err(|_| format!("tls_key: {} holds no key", key.display()))?;
-    let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key).map_err(|error| format!("tls_cert and tls_key do not fit: {error}"))?;
+    let config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(certificates, key)
+        .map_err(|error| format!("tls_cert and tls_key do not fit: {error}"))?;
     Ok(Some(config))
 }
 

@@ -50,7 +50,8 @@ pub async fn dispatch(app: Arc<App>, routes: Arc<Vec<Compiled>>, http: HttpReque
     let pattern = routes.first().map_or("unknown", |compiled| compiled.route.path);
     let response = write(answer, &http, &request_id, standing.as_ref());
     let status = response.status().as_u16();
-    metrics::histogram!("twig_http_request_seconds", "route" => pattern, "method" => http.method().to_string(), "status" => status.to_string()).record(started.elapsed());
+    metrics::histogram!("twig_http_request_seconds", "route" => pattern, "method" => http.method().to_string(), "status" => status.to_string())
+        .record(started.elapsed());
     tracing::info!(%request_id, method = %http.method(), path = http.path(), status, elapsed_ms = started.elapsed().as_millis() as u64, "request");
     response
 }
@@ -80,7 +81,10 @@ async fn run(app: &Arc<App>, compiled: &Compiled, http: &HttpRequest, payload: P
         *standing = Some(counted);
         if !counted.admitted {
             let seconds = counted.retry_after_s();
-            return Err(Problem { retry_after_s: Some(seconds), ..Problem::new(Code::RateLimitExceeded, format!("The rate limit is reached; try again in {seconds} s")) });
+            return Err(Problem {
+                retry_after_s: Some(seconds),
+                ..Problem::new(Code::RateLimitExceeded, format!("The rate limit is reached; try again in {seconds} s"))
+            });
         }
         authorize(route, &auth)?;
         key = Some(auth);
@@ -108,14 +112,15 @@ async fn run(app: &Arc<App>, compiled: &Compiled, http: &HttpRequest, payload: P
     }
     if route.method == Method::POST && !matches!(route.takes, Takes::Files) {
         let fingerprint = fingerprint(&request.body);
-        return once(request, fingerprint, route.handler).await;
+        return once(request, fingerprint, compiled).await;
     }
+    check(compiled, &request)?;
     let request = Arc::new(request);
     let reply = (route.handler)(request.clone()).await?;
     Ok(not_modified(&request, reply))
 }
 
-/// Reads, parses and checks a JSON body.
+/// Reads and parses a JSON body.
 async fn read_json(compiled: &Compiled, request: &mut Request, payload: Payload) -> Result<(), Problem> {
     let bytes = read(payload, &request.headers).await?;
     if bytes.is_empty() && matches!(compiled.route.takes, Takes::OptionalJson(_)) {
@@ -128,6 +133,10 @@ async fn read_json(compiled: &Compiled, request: &mut Request, payload: Payload)
         return Err(Problem::new(Code::UnsupportedMediaType, "The body must be application/json"));
     }
     request.body = body::parse(&bytes)?;
+    Ok(())
+}
+
+fn check(compiled: &Compiled, request: &Request) -> Result<(), Problem> {
     compiled.validator.as_ref().map_or(Ok(()), |validator| body::check(validator, &request.body))
 }
 
@@ -148,14 +157,17 @@ async fn read(mut payload: Payload, headers: &HeaderMap) -> Result<Bytes, Proble
     Ok(bytes.freeze())
 }
 
-/// Runs a POST at most once under its `Idempotency-Key`.
-pub async fn once(mut request: Request, fingerprint: String, handler: crate::route::Handler) -> Answer {
+/// Runs a POST at most once under its `Idempotency-Key`. The key is looked up before the body is checked: used on another route, it is a mismatch there.
+async fn once(mut request: Request, fingerprint: String, compiled: &Compiled) -> Answer {
+    let handler = compiled.route.handler;
     let Some(begun) = begin(&request, fingerprint).await? else {
+        check(compiled, &request)?;
         return handler(Arc::new(request)).await;
     };
     match begun {
         Begun::Replay(reply) => Ok(reply),
         Begun::Run(key, guard) => {
+            check(compiled, &request)?;
             request.idempotency = Some(key.clone());
             let request = Arc::new(request);
             let reply = handler(request.clone()).await?;
@@ -184,7 +196,9 @@ pub async fn begin(request: &Request, fingerprint: String) -> Result<Option<Begu
         Begin::Done(outcome) => match outcome.response {
             Some(stored) => Ok(Some(Begun::Replay(replayed(stored)))),
             // The outcome is in the log, but the process died before its answer was kept: it is not run again.
-            None => Err(Problem::conflict(format!("A request with this Idempotency-Key was carried out (position {}), but its answer was lost", outcome.position))),
+            None => {
+                Err(Problem::conflict(format!("A request with this Idempotency-Key was carried out (position {}), but its answer was lost", outcome.position)))
+            }
         },
     }
 }
@@ -246,7 +260,10 @@ fn fingerprint(body: &Value) -> String {
 
 async fn authenticate(app: &App, headers: &HeaderMap, now: twig_domain::Timestamp) -> Result<KeyAuth, Problem> {
     let unauthorized = |message: &str| Problem::new(Code::Unauthorized, message);
-    let header = headers.get("authorization").and_then(|value| value.to_str().ok()).ok_or_else(|| unauthorized("An API key is needed: Authorization: Bearer twigsk_…"))?;
+    let header = headers
+        .get("authorization")
+        .and_then(|value| value.to_str().ok())
+        .ok_or_else(|| unauthorized("An API key is needed: Authorization: Bearer twigsk_…"))?;
     let (scheme, given) = header.split_once(' ').unwrap_or((header, ""));
     let given = given.trim();
     if !scheme.eq_ignore_ascii_case("bearer") || !key::is_well_formed(given) {
@@ -292,13 +309,18 @@ fn query(route: &Route, text: &str) -> Result<BTreeMap<String, String>, Problem>
 }
 
 fn min_position(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
-    headers.get("x-twig-min-position").map(|value| value.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(|| bad_parameter("X-Twig-Min-Position", "a position"))).transpose()
+    headers
+        .get("x-twig-min-position")
+        .map(|value| value.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(|| bad_parameter("X-Twig-Min-Position", "a position")))
+        .transpose()
 }
 
 fn request_id(headers: &HeaderMap, app: &App) -> String {
     let given = headers.get("x-request-id").and_then(|value| value.to_str().ok());
     let fits = |text: &&str| (1..=MAX_REQUEST_ID_CHARS).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-    given.filter(fits).map_or_else(|| format!("req_{}", &twig_commands::ids::new_id::<twig_domain::id::EventId>(app.clock.now()).to_string()[4..]), str::to_owned)
+    given
+        .filter(fits)
+        .map_or_else(|| format!("req_{}", &twig_commands::ids::new_id::<twig_domain::id::EventId>(app.clock.now()).to_string()[4..]), str::to_owned)
 }
 
 fn not_modified(request: &Request, reply: Reply) -> Reply {

@@ -38,7 +38,10 @@ fn columns(members: &[&'static str]) -> Vec<String> {
             _ => &[],
         }
     };
-    members.iter().flat_map(|name| if nested(name).is_empty() { vec![(*name).to_owned()] } else { nested(name).iter().map(|inner| format!("{name}.{inner}")).collect() }).collect()
+    members
+        .iter()
+        .flat_map(|name| if nested(name).is_empty() { vec![(*name).to_owned()] } else { nested(name).iter().map(|inner| format!("{name}.{inner}")).collect() })
+        .collect()
 }
 
 /// Streams pages of rows; a page that fails ends the export with a broken connection, so that nobody takes a part for the whole.

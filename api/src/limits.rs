@@ -80,7 +80,10 @@ impl Standing {
             ("x-ratelimit-remaining", left.to_string()),
             ("x-ratelimit-reset", (self.now_s + resets_in_s as i64).to_string()),
             ("ratelimit-policy", format!("\"minute\";q={};w={MINUTE_S}, \"day\";q={};w={DAY_S}", self.limits.per_minute, self.limits.per_day)),
-            ("ratelimit", format!("\"minute\";r={};t={}, \"day\";r={};t={}", self.minute_left(), self.minute_resets_in_s, self.day_left(), self.day_resets_in_s)),
+            (
+                "ratelimit",
+                format!("\"minute\";r={};t={}, \"day\";r={};t={}", self.minute_left(), self.minute_resets_in_s, self.day_left(), self.day_resets_in_s),
+            ),
         ]
     }
 }
@@ -165,7 +168,10 @@ fn standing(counts: Counts, limits: Limits, now: Timestamp) -> (Standing, Counts
 fn read(connection: &Connection) -> Result<HashMap<OrgId, Counts>, rusqlite::Error> {
     let mut statement = connection.prepare("SELECT organization, minute_start, minute, day_start, day FROM counts")?;
     let rows = statement.query_map([], |row| {
-        let counts = Counts { minute: Window { start_s: row.get(1)?, count: row.get::<_, i64>(2)? as u64 }, day: Window { start_s: row.get(3)?, count: row.get::<_, i64>(4)? as u64 } };
+        let counts = Counts {
+            minute: Window { start_s: row.get(1)?, count: row.get::<_, i64>(2)? as u64 },
+            day: Window { start_s: row.get(3)?, count: row.get::<_, i64>(4)? as u64 },
+        };
         Ok((row.get::<_, String>(0)?, counts))
     })?;
     Ok(rows.filter_map(Result::ok).filter_map(|(id, counts)| Some((id.parse().ok()?, counts))).collect())
@@ -195,7 +201,13 @@ fn write(connection: &mut Connection, newest: &HashMap<OrgId, Counts>) -> Result
     {
         let mut upsert = transaction.prepare_cached("INSERT OR REPLACE INTO counts VALUES (?1, ?2, ?3, ?4, ?5)")?;
         for (organization, counts) in newest {
-            upsert.execute(params![organization.to_string(), counts.minute.start_s, counts.minute.count as i64, counts.day.start_s, counts.day.count as i64])?;
+            upsert.execute(params![
+                organization.to_string(),
+                counts.minute.start_s,
+                counts.minute.count as i64,
+                counts.day.start_s,
+                counts.day.count as i64
+            ])?;
         }
     }
     transaction.commit()

@@ -44,7 +44,8 @@ fn operation(route: &Route) -> Value {
         Takes::Json(schema) => operation["requestBody"] = json!({"required": true, "content": {"application/json": {"schema": schema}}}),
         Takes::OptionalJson(schema) => operation["requestBody"] = json!({"required": false, "content": {"application/json": {"schema": schema}}}),
         Takes::Files => {
-            let files = json!({"type": "object", "required": ["file"], "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}}});
+            let files =
+                json!({"type": "object", "required": ["file"], "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}}});
             operation["requestBody"] = json!({"required": true, "content": {"multipart/form-data": {"schema": files}}});
         }
         Takes::Foreign => operation["requestBody"] = json!({"required": true, "content": {"application/json": {"schema": {"type": "object"}}}}),
@@ -75,7 +76,12 @@ fn responses(route: &Route) -> Value {
     let json_content = |schema: Value| json!({"application/json": {"schema": schema}});
     let (status, content) = match &route.gives {
         Gives::One(status, data) => (*status, json_content(envelope(data))),
-        Gives::Deleted => (200, json_content(envelope(&json!({"type": "object", "required": ["id", "deleted"], "properties": {"id": {"type": "string"}, "deleted": {"const": true}}})))),
+        Gives::Deleted => (
+            200,
+            json_content(envelope(
+                &json!({"type": "object", "required": ["id", "deleted"], "properties": {"id": {"type": "string"}, "deleted": {"const": true}}}),
+            )),
+        ),
         Gives::List(item) => {
             let mut list = envelope(&json!({"type": "array", "items": item}));
             list["properties"]["pagination"] = json!({"$ref": "#/components/schemas/Pagination"});

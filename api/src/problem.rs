@@ -237,9 +237,10 @@ impl<E: Refusal> From<CommandError<E>> for Problem {
     fn from(error: CommandError<E>) -> Self {
         match error {
             CommandError::Rejected(refusal) => refusal.problem(),
-            CommandError::Stale { current } => {
-                Self { details: json!({ "currentVersion": current }), ..Self::new(Code::PreconditionFailed, format!("The resource has changed: its version is {current}")) }
-            }
+            CommandError::Stale { current } => Self {
+                details: json!({ "currentVersion": current }),
+                ..Self::new(Code::PreconditionFailed, format!("The resource has changed: its version is {current}"))
+            },
             CommandError::IdempotencyTaken => Self::conflict("A request with this Idempotency-Key is being processed"),
             CommandError::SubjectKeyConflict => Self::unavailable("Another request was first to write for this user; try again"),
             CommandError::Unavailable(error) => {

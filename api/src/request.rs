@@ -81,7 +81,8 @@ impl Request {
     }
 
     pub fn wants(&self, media_type: &str) -> bool {
-        self.header("accept").is_some_and(|accept| accept.split(',').any(|item| item.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media_type)))
+        self.header("accept")
+            .is_some_and(|accept| accept.split(',').any(|item| item.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media_type)))
     }
 
     /// A query parameter as its type.
@@ -98,11 +99,14 @@ impl Request {
             Some(offset) if offset > i64::MAX as u64 => Err(bad_parameter("offset", "a whole number from 0")),
             offset => Ok(offset),
         })?;
-        let filters = self.query.iter().filter(|(name, _)| !matches!(name.as_str(), "limit" | "offset" | "cursor")).map(|(name, value)| (name.as_str(), value.as_str()));
+        let filters =
+            self.query.iter().filter(|(name, _)| !matches!(name.as_str(), "limit" | "offset" | "cursor")).map(|(name, value)| (name.as_str(), value.as_str()));
         let binding = cursor::binding(&self.path, filters);
         let at = match (offset, self.query.get("cursor")) {
             (Some(_), Some(_)) => return Err(Problem::field("/offset", "offset and cursor can't be given together")),
-            (None, Some(text)) => ListAt::After(cursor::decode(text, &binding).ok_or_else(|| Problem::field("/cursor", "is not a cursor of this list with these filters"))?),
+            (None, Some(text)) => {
+                ListAt::After(cursor::decode(text, &binding).ok_or_else(|| Problem::field("/cursor", "is not a cursor of this list with these filters"))?)
+            }
             (offset, None) => ListAt::Offset(offset.unwrap_or(0)),
         };
         let offset = matches!(at, ListAt::Offset(_)).then(|| offset.unwrap_or(0));
@@ -120,7 +124,10 @@ impl Request {
 
     /// The version that `If-Match` allows, given the current one; 412 where it allows none that could be.
     pub fn expected_version(&self, current: u64) -> Result<Option<u64>, Problem> {
-        let stale = || Problem { details: serde_json::json!({ "currentVersion": current }), ..Problem::new(Code::PreconditionFailed, format!("The resource has changed: its version is {current}")) };
+        let stale = || Problem {
+            details: serde_json::json!({ "currentVersion": current }),
+            ..Problem::new(Code::PreconditionFailed, format!("The resource has changed: its version is {current}"))
+        };
         match self.header("if-match").map(parse_if_match) {
             None | Some(IfMatch::Any) => Ok(None),
             Some(IfMatch::Versions(versions)) if versions.contains(&current) => Ok(Some(current)),
@@ -136,7 +143,8 @@ impl Request {
 
     #[must_use]
     pub fn meta(&self, organization: OrgId) -> EventMeta {
-        let actor = self.key.as_ref().map_or_else(|| Actor::system("api"), |key| Actor { kind: ActorKind::ApiKey, id: key.key_id.to_string(), name: key.name.clone() });
+        let actor =
+            self.key.as_ref().map_or_else(|| Actor::system("api"), |key| Actor { kind: ActorKind::ApiKey, id: key.key_id.to_string(), name: key.name.clone() });
         EventMeta {
             organization,
             actor,

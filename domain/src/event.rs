@@ -4,9 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{
-    agent::AgentEvent, data_spec::DataSpecEvent, id::OrgId, interaction::InteractionEvent, organization::OrganizationEvent, webhook::WebhookEvent,
-};
+use crate::{agent::AgentEvent, data_spec::DataSpecEvent, id::OrgId, interaction::InteractionEvent, organization::OrganizationEvent, webhook::WebhookEvent};
 
 /// Who acted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

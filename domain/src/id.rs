@@ -137,7 +137,15 @@ mod tests {
 
     #[test]
     fn what_cannot_be_an_identifier_is_refused() {
-        for text in ["", "agent_", "agent_01", "ds_00000000000000000000000000", "agent_uuuuuuuuuuuuuuuuuuuuuuuuuu", "agent_zzzzzzzzzzzzzzzzzzzzzzzzzz", "agent_0000000000000000000000000é"] {
+        for text in [
+            "",
+            "agent_",
+            "agent_01",
+            "ds_00000000000000000000000000",
+            "agent_uuuuuuuuuuuuuuuuuuuuuuuuuu",
+            "agent_zzzzzzzzzzzzzzzzzzzzzzzzzz",
+            "agent_0000000000000000000000000é",
+        ] {
             assert_eq!(text.parse::<AgentId>(), Err(InvalidId), "{text}");
         }
     }

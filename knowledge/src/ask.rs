@@ -15,7 +15,9 @@ use twig_domain::{
     id::{AgentId, DataSpecId, InteractionId, OrgId},
     interaction::{Answer, Failure, Interaction, InteractionCommand, InteractionError, Origin, Provenance, Question, SearchedIndex, Source, Usage},
 };
-use twig_generation::{ChatInput, MarkerFilter, Model, ModelError, SourceText, Turn, build_messages, canonical_sha256, grounding, parse_rewrite, rewrite_messages};
+use twig_generation::{
+    ChatInput, MarkerFilter, Model, ModelError, SourceText, Turn, build_messages, canonical_sha256, grounding, parse_rewrite, rewrite_messages,
+};
 use twig_projections::ViewError;
 use twig_retrieval::{Hit, Mode, Request, Retrieval, SpecIndex, Step, Strategy, Style, count_tokens, quote, retrieve, rewrite_by_rules};
 
@@ -146,7 +148,10 @@ impl Knowledge {
         let query = self.query(task, &model, &turns, &mut steps).await;
         let (retrieval, searched) = self.find(task, &query).await.map_err(|error| internal(task, &error))?;
         steps.extend(retrieval.steps);
-        let manifests = searched.iter().map(|one| SearchedIndex { data_spec_id: one.data_spec, manifest: one.published.manifest.clone(), model: one.published.model.clone() }).collect();
+        let manifests = searched
+            .iter()
+            .map(|one| SearchedIndex { data_spec_id: one.data_spec, manifest: one.published.manifest.clone(), model: one.published.model.clone() })
+            .collect();
         let provenance = Provenance { manifests, ..Provenance::default() };
         if !retrieval.answerable || retrieval.hits.is_empty() {
             return Ok(unanswered(task, provenance, steps));
@@ -185,7 +190,8 @@ impl Knowledge {
                 return query;
             }
         }
-        let turns: Vec<twig_retrieval::Turn> = turns.iter().map(|turn| twig_retrieval::Turn { prompt: turn.prompt.clone(), response: turn.response.clone() }).collect();
+        let turns: Vec<twig_retrieval::Turn> =
+            turns.iter().map(|turn| twig_retrieval::Turn { prompt: turn.prompt.clone(), response: turn.response.clone() }).collect();
         let query = rewrite_by_rules(&turns, prompt);
         steps.push(Step { name: "rewrite", detail: json!({"by": "rules", "query": query}) });
         query
@@ -207,16 +213,39 @@ impl Knowledge {
         };
         let (query, limit, min_score) = (query.to_owned(), task.ask.top_k.unwrap_or(task.agent.top_k) as usize, task.agent.min_score.map(|score| score as f32));
         let retrieval = tokio::task::spawn_blocking(move || {
-            let request = Request { strategy, query: &query, first_tier: &first_tier, second_tier: &second_tier, vectors: &vectors, mode: Mode::Hybrid, limit, min_score };
+            let request = Request {
+                strategy,
+                query: &query,
+                first_tier: &first_tier,
+                second_tier: &second_tier,
+                vectors: &vectors,
+                mode: Mode::Hybrid,
+                limit,
+                min_score,
+            };
             retrieve(&request)
         });
         Ok((retrieval.await.map_err(|error| error.to_string())?, searched))
     }
 
     #[expect(clippy::too_many_arguments, reason = "one answer's parts, each used once")]
-    async fn generate(&self, task: &Task, model: &Model, turns: Vec<Turn>, hits: &[Hit], sources: Vec<Source>, mut provenance: Provenance, steps: Vec<Step>) -> Result<Written, Failure> {
+    async fn generate(
+        &self,
+        task: &Task,
+        model: &Model,
+        turns: Vec<Turn>,
+        hits: &[Hit],
+        sources: Vec<Source>,
+        mut provenance: Provenance,
+        steps: Vec<Step>,
+    ) -> Result<Written, Failure> {
         task.live.sources(&json!(sources));
-        let text = |(place, hit): (usize, &Hit)| SourceText { index: place as u32 + 1, title: hit.passage.title.clone(), heading_path: hit.passage.heading_path.clone(), text: hit.passage.text.clone() };
+        let text = |(place, hit): (usize, &Hit)| SourceText {
+            index: place as u32 + 1,
+            title: hit.passage.title.clone(),
+            heading_path: hit.passage.heading_path.clone(),
+            text: hit.passage.text.clone(),
+        };
         let system = [task.agent.system_prompt.clone(), task.ask.extra_system.clone()].into_iter().flatten().collect::<Vec<_>>().join("\n\n");
         let input = ChatInput {
             system: (!system.is_empty()).then_some(system),
@@ -242,7 +271,16 @@ impl Knowledge {
         });
         provenance.cost_usd = finished.cost_usd;
         let texts: Vec<String> = hits.iter().map(|hit| hit.passage.text.clone()).collect();
-        Ok(Written { grounding: grounding(&response, &texts), response, sources, answered: true, finish_reason: finished.finish_reason, usage: usage_of(usage.prompt_tokens, usage.completion_tokens), provenance, steps })
+        Ok(Written {
+            grounding: grounding(&response, &texts),
+            response,
+            sources,
+            answered: true,
+            finish_reason: finished.finish_reason,
+            usage: usage_of(usage.prompt_tokens, usage.completion_tokens),
+            provenance,
+            steps,
+        })
     }
 
     async fn complete(&self, task: &Task, mut written: Written) {
@@ -284,7 +322,8 @@ impl Knowledge {
         let mut tries = 0;
         loop {
             tries += 1;
-            let context = CommandContext { idempotency: idempotency.clone(), subject_keys: vec![task.key.clone()], ..CommandContext::of(task.ask.meta.clone()) };
+            let context =
+                CommandContext { idempotency: idempotency.clone(), subject_keys: vec![task.key.clone()], ..CommandContext::of(task.ask.meta.clone()) };
             match self.bus.execute::<Interaction>(task.id, vec![command.clone()], context).await {
                 Ok(outcome) => return Ok(outcome.position.unwrap_or(0)),
                 Err(CommandError::Unavailable(error)) if tries < MAX_COMPLETION_TRIES => {
@@ -323,7 +362,13 @@ fn quoted(task: &Task, query: &str, hits: &[Hit], sources: Vec<Source>, provenan
     }
     task.live.sources(&json!(sources));
     for (place, piece) in pieces.iter().enumerate() {
-        let gap = if place == 0 { "" } else if piece.contains('\n') { "\n\n" } else { " " };
+        let gap = if place == 0 {
+            ""
+        } else if piece.contains('\n') {
+            "\n\n"
+        } else {
+            " "
+        };
         task.live.delta(&format!("{gap}{piece}"));
     }
     let response = task.live.text();

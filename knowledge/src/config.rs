@@ -57,7 +57,9 @@ impl Configs<'_> {
     fn seal(&self, organization: OrgId, name: &str, text: &str, before: Option<&Value>) -> Result<Value, ConfigError> {
         let old = before.and_then(|before| before.get(name)?.as_str());
         if text == HIDDEN {
-            return old.map(Value::from).ok_or_else(|| ConfigError::Fields(vec![FieldError { pointer: format!("/{name}"), reason: "*** keeps a secret, and there is none yet".into() }]));
+            return old.map(Value::from).ok_or_else(|| {
+                ConfigError::Fields(vec![FieldError { pointer: format!("/{name}"), reason: "*** keeps a secret, and there is none yet".into() }])
+            });
         }
         match old {
             Some(old) if self.vault.open_secret(organization, old).as_deref() == Some(text) => Ok(old.into()),

@@ -17,7 +17,9 @@ use twig_domain::{
     id::{DataSpecId, OrgId, RunId},
 };
 use twig_retrieval::count_tokens;
-use twig_sources::{BlobReader, ChunkOptions, Document, ExtractLimits, Extraction, FetchError, Filters, Found, NetworkPolicy, Source, Upload, chunk, extract_isolated, fetch};
+use twig_sources::{
+    BlobReader, ChunkOptions, Document, ExtractLimits, Extraction, FetchError, Filters, Found, NetworkPolicy, Source, Upload, chunk, extract_isolated, fetch,
+};
 
 use crate::{
     Knowledge,
@@ -160,17 +162,31 @@ impl Knowledge {
         let (sha, model) = self.index(job, &manifest, &mut reporter, &cancel).await?;
         let counts = self.compare(before.as_ref().map(|index| index.manifest.as_str()), &manifest).await?;
         reporter.report(true).await?;
-        let index = PublishedIndex { manifest: sha, model, documents: manifest.documents.len() as u64, chunks: manifest.chunks() as u64, bytes: manifest.bytes() };
+        let index =
+            PublishedIndex { manifest: sha, model, documents: manifest.documents.len() as u64, chunks: manifest.chunks() as u64, bytes: manifest.bytes() };
         let failed = errors.len() as u64;
         errors.truncate(MAX_ERRORS_NAMED);
         Ok(Made { documents: counts, index, errors, failed })
     }
 
-    fn source(&self, job: Job, settings: &twig_domain::data_spec::DataSpecSettings, uploads: Vec<twig_domain::data_spec::UploadedFile>) -> Result<Source, IngestError> {
+    fn source(
+        &self,
+        job: Job,
+        settings: &twig_domain::data_spec::DataSpecSettings,
+        uploads: Vec<twig_domain::data_spec::UploadedFile>,
+    ) -> Result<Source, IngestError> {
         let configs = Configs { content: &self.content, vault: &self.vault, settings: &self.settings.sources };
-        let config = configs.open(job.organization, settings.kind, &settings.config).map_err(|error| IngestError::Source { message: error.to_string(), errors: Vec::new() })?;
+        let config = configs
+            .open(job.organization, settings.kind, &settings.config)
+            .map_err(|error| IngestError::Source { message: error.to_string(), errors: Vec::new() })?;
         let reader: Arc<dyn BlobReader> = Arc::new(Blobs(self.content.clone()));
-        let uploads = uploads.into_iter().map(|file| Upload { id: file.document_id.to_string(), name: file.name, media_type: None, content_sha256: file.sha256, reader: reader.clone() });
+        let uploads = uploads.into_iter().map(|file| Upload {
+            id: file.document_id.to_string(),
+            name: file.name,
+            media_type: None,
+            content_sha256: file.sha256,
+            reader: reader.clone(),
+        });
         let filters = Filters { include: settings.filters.include.clone(), exclude: settings.filters.exclude.clone() };
         Ok(Source { kind: source_kind(settings.kind), config, uploads: uploads.collect(), filters })
     }
@@ -181,21 +197,36 @@ impl Knowledge {
         let bytes = document.bytes.clone();
         let hash = tokio::task::spawn_blocking(move || content.put(&bytes)).await.map_err(internal)?.map_err(internal)?;
         reporter.at(RunStage::Parse).await?;
-        let parser = format!("{PARSER}:{}:{}", document.name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase(), document.media_type.as_deref().unwrap_or_default());
+        let parser = format!(
+            "{PARSER}:{}:{}",
+            document.name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase(),
+            document.media_type.as_deref().unwrap_or_default()
+        );
         let (extraction_hash, extraction) = match self.extraction(&hash, &parser, &document).await? {
             Ok(found) => found,
             Err(message) => return Ok(Err(DocumentError { document_url: document.url, stage: RunStage::Parse, message })),
         };
         reporter.at(RunStage::Chunk).await?;
         let id = document_id(job.data_spec, &document.key);
-        let title = document.title_hint.clone().or_else(|| extraction.title.clone()).filter(|title| !title.trim().is_empty()).unwrap_or_else(|| document.name.clone());
+        let title =
+            document.title_hint.clone().or_else(|| extraction.title.clone()).filter(|title| !title.trim().is_empty()).unwrap_or_else(|| document.name.clone());
         let of = hash.clone();
         let chunks = tokio::task::spawn_blocking(move || {
             let chunks = chunk(&extraction, &CHUNKS, &count_tokens);
             chunks.into_iter().map(|chunk| ManifestChunk::of(chunk, id, &of)).collect()
         });
         let chunks = chunks.await.map_err(internal)?;
-        Ok(Ok(ManifestDocument { id, key: document.key, name: document.name, title, url: document.url, sha256: hash, bytes: document.bytes.len() as u64, extraction: extraction_hash, chunks }))
+        Ok(Ok(ManifestDocument {
+            id,
+            key: document.key,
+            name: document.name,
+            title,
+            url: document.url,
+            sha256: hash,
+            bytes: document.bytes.len() as u64,
+            extraction: extraction_hash,
+            chunks,
+        }))
     }
 
     /// The text of a document: of an earlier run where the bytes are the same.
@@ -210,7 +241,8 @@ impl Knowledge {
             return Ok(Ok(known));
         }
         let limits = ExtractLimits::default();
-        let extracted = extract_isolated(self.settings.executable.as_deref(), &document.name, document.media_type.as_deref(), document.bytes.clone(), &limits).await;
+        let extracted =
+            extract_isolated(self.settings.executable.as_deref(), &document.name, document.media_type.as_deref(), document.bytes.clone(), &limits).await;
         let extraction = match extracted {
             Ok(extraction) => extraction,
             Err(error) => return Ok(Err(error.to_string())),
@@ -249,7 +281,11 @@ impl Knowledge {
 
     async fn compare(&self, before: Option<&str>, after: &Manifest) -> Result<DocumentCounts, IngestError> {
         let (content, before) = (self.content.clone(), before.map(str::to_owned));
-        let before = tokio::task::spawn_blocking(move || before.map(|sha| Manifest::load(&content, &sha)).transpose()).await.map_err(internal)?.map_err(internal)?.unwrap_or_default();
+        let before = tokio::task::spawn_blocking(move || before.map(|sha| Manifest::load(&content, &sha)).transpose())
+            .await
+            .map_err(internal)?
+            .map_err(internal)?
+            .unwrap_or_default();
         let old: BTreeMap<_, _> = before.documents.iter().map(|document| (document.id, &document.sha256)).collect();
         let mut counts = DocumentCounts::default();
         for document in &after.documents {

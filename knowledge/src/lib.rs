@@ -72,10 +72,32 @@ pub struct Knowledge {
 
 impl Knowledge {
     #[must_use]
-    pub fn new(bus: CommandBus, views: Views, vault: Vault, content: ContentStore, clock: Clock, models: Models, settings: KnowledgeSettings, runtime: tokio::runtime::Handle) -> Self {
+    pub fn new(
+        bus: CommandBus,
+        views: Views,
+        vault: Vault,
+        content: ContentStore,
+        clock: Clock,
+        models: Models,
+        settings: KnowledgeSettings,
+        runtime: tokio::runtime::Handle,
+    ) -> Self {
         let policy = ingest::policy(settings.sources.allow_networks.clone());
         let indexes = Indexes::default();
-        Self { bus, views, vault, content, clock, models, settings: Arc::new(settings), policy, indexes, runtime, answers: LiveAnswers::default(), runs: Arc::default() }
+        Self {
+            bus,
+            views,
+            vault,
+            content,
+            clock,
+            models,
+            settings: Arc::new(settings),
+            policy,
+            indexes,
+            runtime,
+            answers: LiveAnswers::default(),
+            runs: Arc::default(),
+        }
     }
 
     /// Whether a model's name can be used here; the reason, for people, where not.
@@ -130,7 +152,8 @@ impl Knowledge {
             && self.views.listed_manifest(organization, data_spec).await?.as_deref() != Some(&index.manifest)
         {
             let (content, sha) = (self.content.clone(), index.manifest.clone());
-            let manifest = tokio::task::spawn_blocking(move || manifest::Manifest::load(&content, &sha)).await.map_err(|error| ViewError::Other(error.to_string()))?;
+            let manifest =
+                tokio::task::spawn_blocking(move || manifest::Manifest::load(&content, &sha)).await.map_err(|error| ViewError::Other(error.to_string()))?;
             let manifest = manifest.map_err(|error| ViewError::Other(error.to_string()))?;
             self.views.set_documents(organization, data_spec, index.manifest, manifest.rows()).await?;
         }

@@ -243,7 +243,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_recorded_answer_is_whole() {
-        let live = LiveAnswer::recorded(id(), &json!({"id": id(), "sessionId": "s", "status": "completed", "response": "x", "sources": [], "prompt": "p"}), "r");
+        let live =
+            LiveAnswer::recorded(id(), &json!({"id": id(), "sessionId": "s", "status": "completed", "response": "x", "sources": [], "prompt": "p"}), "r");
         let events = live.after(0).await;
         assert_eq!(events.iter().map(|event| event.name).collect::<Vec<_>>(), ["message.created", "message.sources", "message.delta", "message.completed"]);
         assert!(events[3].data.get("prompt").is_none());

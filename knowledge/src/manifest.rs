@@ -95,9 +95,7 @@ impl Manifest {
 
     /// The rows of the documents list.
     pub fn rows(&self) -> Vec<(DocumentId, Value)> {
-        let row = |d: &ManifestDocument| {
-            json!({"id": d.id, "name": d.name, "title": d.title, "url": d.url, "bytes": d.bytes, "chunks": d.chunks.len(), "status": "indexed"})
-        };
+        let row = |d: &ManifestDocument| json!({"id": d.id, "name": d.name, "title": d.title, "url": d.url, "bytes": d.bytes, "chunks": d.chunks.len(), "status": "indexed"});
         self.documents.iter().map(|document| (document.id, row(document))).collect()
     }
 
@@ -113,7 +111,12 @@ impl ManifestDocument {
             document_id: self.id.to_string(),
             data_spec_id: spec.to_string(),
             title: self.title.clone(),
-            url: Some(chunk.page.filter(|_| self.name.to_ascii_lowercase().ends_with(".pdf")).map_or_else(|| self.url.clone(), |page| format!("{}#page={page}", self.url))),
+            url: Some(
+                chunk
+                    .page
+                    .filter(|_| self.name.to_ascii_lowercase().ends_with(".pdf"))
+                    .map_or_else(|| self.url.clone(), |page| format!("{}#page={page}", self.url)),
+            ),
             heading_path: chunk.heading_path.clone(),
             text: text.get(chunk.start..chunk.end).unwrap_or_default().to_owned(),
             page: chunk.page,
@@ -135,7 +138,15 @@ impl ManifestChunk {
     pub fn of(chunk: Chunk, document: DocumentId, sha256: &str) -> Self {
         let range = format!("{}-{}", chunk.start, chunk.end);
         let id = derived_id(made_at(&document), &[document.to_string().as_bytes(), sha256.as_bytes(), PARSER.as_bytes(), range.as_bytes()]);
-        Self { id, start: chunk.start, end: chunk.end, start_char: chunk.start_char, end_char: chunk.end_char, heading_path: chunk.heading_path, page: chunk.page }
+        Self {
+            id,
+            start: chunk.start,
+            end: chunk.end,
+            start_char: chunk.start_char,
+            end_char: chunk.end_char,
+            heading_path: chunk.heading_path,
+            page: chunk.page,
+        }
     }
 }
 

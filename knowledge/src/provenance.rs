@@ -17,7 +17,9 @@ impl Knowledge {
         let sources: Vec<Source> = serde_json::from_value(body["sources"].clone()).unwrap_or_default();
         let agent: Option<AgentId> = body["agentId"].as_str().and_then(|id| id.parse().ok());
         let settings = match agent {
-            Some(agent) => self.views.agent_settings_at(organization, agent, body["agentVersion"].as_u64().unwrap_or_default()).await.map_err(|error| error.to_string())?,
+            Some(agent) => {
+                self.views.agent_settings_at(organization, agent, body["agentVersion"].as_u64().unwrap_or_default()).await.map_err(|error| error.to_string())?
+            }
             None => None,
         };
         let knowledge = self.clone();

@@ -19,25 +19,36 @@ pub fn doctor(settings: &Settings, as_json: bool) -> Result<(), String> {
         findings.push((store, check(&settings.file(store)).map_err(|problem| format!("{problem}: {advice}"))));
     }
     let healthy = findings.iter().all(|(_, result)| result.is_ok());
-    let rows: Vec<_> = findings.iter().map(|(store, result)| json!({"check": store, "ok": result.is_ok(), "message": result.as_ref().map_or_else(Clone::clone, Clone::clone)})).collect();
-    let text: Vec<String> = findings.iter().map(|(store, result)| match result {
-        Ok(fine) => format!("ok    {store}: {fine}"),
-        Err(problem) => format!("FAIL  {store}: {problem}"),
-    }).collect();
+    let rows: Vec<_> = findings
+        .iter()
+        .map(|(store, result)| json!({"check": store, "ok": result.is_ok(), "message": result.as_ref().map_or_else(Clone::clone, Clone::clone)}))
+        .collect();
+    let text: Vec<String> = findings
+        .iter()
+        .map(|(store, result)| match result {
+            Ok(fine) => format!("ok    {store}: {fine}"),
+            Err(problem) => format!("FAIL  {store}: {problem}"),
+        })
+        .collect();
     say(as_json, &json!({"healthy": healthy, "checks": rows}), &text.join("\n"));
     if healthy { Ok(()) } else { Err("the data folder is not healthy".into()) }
 }
 
 fn folder(folder: &Path) -> (&'static str, Result<String, String>) {
     let probe = folder.join(".doctor");
-    let written = if folder.exists() { fs::File::create(&probe).and_then(|mut file| file.write_all(&[0; 65_536]).and_then(|()| file.sync_all())) } else { Ok(()) };
+    let written =
+        if folder.exists() { fs::File::create(&probe).and_then(|mut file| file.write_all(&[0; 65_536]).and_then(|()| file.sync_all())) } else { Ok(()) };
     let _ = fs::remove_file(&probe);
     let result = match written {
         Ok(()) if folder.exists() => Ok("can be written".to_owned()),
         Ok(()) => Ok("is not there yet; the first start makes it".to_owned()),
         Err(error) => match error.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Err("the disk is full: make room, or move the folder with --data-dir".to_owned()),
-            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => Err("the folder is read-only: give this user the right to write it".to_owned()),
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                Err("the disk is full: make room, or move the folder with --data-dir".to_owned())
+            }
+            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+                Err("the folder is read-only: give this user the right to write it".to_owned())
+            }
             _ => Err(format!("the folder can't be written ({})", error.kind())),
         },
     };
@@ -122,10 +133,13 @@ pub fn restore(settings: &Settings, file: &Path, force: bool, as_json: bool) -> 
     drop(content);
     fs::copy(file, settings.file("events.db")).map_err(|error| failed(&error))?;
     let events = Connection::open(settings.file("events.db")).map_err(|error| failed(&error))?;
-    events.execute_batch("DROP TABLE backup_blobs; DROP TABLE backup_extractions; DROP TABLE backup_embeddings; DROP TABLE backup_key; VACUUM").map_err(|error| failed(&error))?;
+    events
+        .execute_batch("DROP TABLE backup_blobs; DROP TABLE backup_extractions; DROP TABLE backup_embeddings; DROP TABLE backup_key; VACUUM")
+        .map_err(|error| failed(&error))?;
     if let Some(key) = key {
         use std::os::unix::fs::OpenOptionsExt;
-        let mut out = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(settings.file("master.key")).map_err(|error| failed(&error))?;
+        let mut out =
+            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(settings.file("master.key")).map_err(|error| failed(&error))?;
         out.write_all(key.as_bytes()).map_err(|error| failed(&error))?;
     }
     say(as_json, &json!({"restored": true}), "restored; views are made again at the next start");

@@ -1,6 +1,10 @@
 //! `twig import interactions`: past questions and answers from elsewhere, at their own time. The same `externalId` comes in once.
 
-use std::{fs::File, io::{BufRead, BufReader}, path::PathBuf};
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+    path::PathBuf,
+};
 
 use clap::Subcommand;
 use serde::Deserialize;
@@ -71,14 +75,19 @@ pub async fn import(settings: &Settings, command: Import, as_json: bool) -> Resu
         }
     }
     let text = failed.iter().map(|bad| format!("line {}: {}\n", bad["line"], bad["reason"].as_str().unwrap_or_default())).collect::<String>();
-    say(as_json, &json!({"imported": imported, "skipped": skipped, "failed": failed}), &format!("{text}{imported} imported, {skipped} known already, {} failed", failed.len()));
+    say(
+        as_json,
+        &json!({"imported": imported, "skipped": skipped, "failed": failed}),
+        &format!("{text}{imported} imported, {skipped} known already, {} failed", failed.len()),
+    );
     if failed.is_empty() { Ok(()) } else { Err(format!("{} lines could not be imported", failed.len())) }
 }
 
 /// `false` where it came in before.
 async fn one(node: &Node, org: OrgId, line: &str) -> Result<bool, String> {
     let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    let agent = node.views.agent(org, line.agent_id).await.map_err(|error| error.to_string())?.ok_or_else(|| format!("agent {} was not found", line.agent_id))?;
+    let agent =
+        node.views.agent(org, line.agent_id).await.map_err(|error| error.to_string())?.ok_or_else(|| format!("agent {} was not found", line.agent_id))?;
     let version = agent.version;
     let agent: AgentSettings = serde_json::from_value(agent.body).map_err(|error| error.to_string())?;
     let id: InteractionId = derived_id(line.created_at, &[org.to_string().as_bytes(), line.external_id.as_bytes()]);
@@ -113,9 +122,17 @@ async fn one(node: &Node, org: OrgId, line: &str) -> Result<bool, String> {
     };
     let seal = |text: Option<String>| text.map(|text| key.seal(&text));
     let feedback = line.feedback.map(|given| InteractionCommand::SubmitFeedback {
-        feedback: Feedback { rating: given.rating, comment: seal(given.comment), review_status: given.review_status, corrected_response: seal(given.corrected_response) },
+        feedback: Feedback {
+            rating: given.rating,
+            comment: seal(given.comment),
+            review_status: given.review_status,
+            corrected_response: seal(given.corrected_response),
+        },
     });
-    let commands = [InteractionCommand::StartInteraction { organization: org, id, question: Box::new(question) }, InteractionCommand::CompleteInteraction { answer: Box::new(answer) }];
+    let commands = [
+        InteractionCommand::StartInteraction { organization: org, id, question: Box::new(question) },
+        InteractionCommand::CompleteInteraction { answer: Box::new(answer) },
+    ];
     let mut context = context(org);
     context.subject_keys.push(key.clone());
     match node.bus.execute::<Interaction>(id, commands.into_iter().chain(feedback).collect(), context).await {

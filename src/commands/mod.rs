@@ -72,11 +72,17 @@ pub enum Keys {
 pub enum Projections {
     Status,
     /// Fill a new version beside the live one
-    Rebuild { name: String },
+    Rebuild {
+        name: String,
+    },
     /// Make the rebuilt version the live one
-    Switch { name: String },
+    Switch {
+        name: String,
+    },
     /// Drop versions that are not live
-    Drop { name: String },
+    Drop {
+        name: String,
+    },
 }
 
 fn plan(text: &str) -> Result<Plan, String> {
@@ -139,7 +145,10 @@ pub async fn issue(node: &Node, org: OrgId, name: &str, scopes: Vec<Scope>, expi
     let secret = key::generate(test);
     let record = KeyRecord { name: name.to_owned(), scopes, sha256: key::sha256(&secret), last_four: key::last_four(&secret), test, expires_at };
     let key_id: KeyId = new_id(node.clock.now());
-    node.bus.execute::<Organization>(org, vec![OrganizationCommand::IssueApiKey { key_id, key: record }], context(org)).await.map_err(|error| error.to_string())?;
+    node.bus
+        .execute::<Organization>(org, vec![OrganizationCommand::IssueApiKey { key_id, key: record }], context(org))
+        .await
+        .map_err(|error| error.to_string())?;
     Ok((key_id, secret))
 }
 
@@ -153,7 +162,17 @@ pub async fn orgs(settings: &Settings, command: Orgs, as_json: bool) -> Result<(
         }
         Orgs::List => {
             let all = node.views.organizations().await.map_err(|error| error.to_string())?;
-            let text: Vec<String> = all.iter().map(|org| format!("{}  {}  {}", org["id"].as_str().unwrap_or_default(), org["plan"].as_str().unwrap_or_default(), org["name"].as_str().unwrap_or_default())).collect();
+            let text: Vec<String> = all
+                .iter()
+                .map(|org| {
+                    format!(
+                        "{}  {}  {}",
+                        org["id"].as_str().unwrap_or_default(),
+                        org["plan"].as_str().unwrap_or_default(),
+                        org["name"].as_str().unwrap_or_default()
+                    )
+                })
+                .collect();
             say(as_json, &json!(all), &text.join("\n"));
         }
         Orgs::Set { org, plan, per_minute, per_day } => {
@@ -163,7 +182,10 @@ pub async fn orgs(settings: &Settings, command: Orgs, as_json: bool) -> Result<(
             let old_limits: Limits = serde_json::from_value(found["limits"].clone()).map_err(|error| error.to_string())?;
             let base = plan.map_or(old_limits, Plan::limits);
             let (plan, limits) = (plan.unwrap_or(old), Limits { per_minute: per_minute.unwrap_or(base.per_minute), per_day: per_day.unwrap_or(base.per_day) });
-            node.bus.execute::<Organization>(id, vec![OrganizationCommand::ChangePlan { plan, limits }], context(id)).await.map_err(|error| error.to_string())?;
+            node.bus
+                .execute::<Organization>(id, vec![OrganizationCommand::ChangePlan { plan, limits }], context(id))
+                .await
+                .map_err(|error| error.to_string())?;
             say(as_json, &json!({"id": id, "name": found["name"], "plan": plan, "limits": limits}), &format!("{id} is set"));
         }
     }
@@ -180,21 +202,36 @@ pub async fn keys(settings: &Settings, command: Keys, as_json: bool) -> Result<(
             let expires_at = expires_at.map(|text| text.parse().map_err(|_| format!("--expires-at is {text:?}; an RFC 3339 time is needed"))).transpose()?;
             let org = org_id(&find_org(&node, &org).await?)?;
             let (id, secret) = issue(&node, org, &name, scopes.clone(), expires_at, test).await?;
-            say(as_json, &json!({"id": id, "key": secret, "scopes": scopes, "name": name, "expiresAt": expires_at}), &format!("{id}\n{secret}\nKeep the key: it is not shown again."));
+            say(
+                as_json,
+                &json!({"id": id, "key": secret, "scopes": scopes, "name": name, "expiresAt": expires_at}),
+                &format!("{id}\n{secret}\nKeep the key: it is not shown again."),
+            );
         }
         Keys::List { org } => {
             let mut all = Vec::new();
             for found in node.views.organizations().await.map_err(|error| error.to_string())? {
                 let wanted = org.as_ref().is_none_or(|org| found["id"] == org.as_str() || found["name"] == org.as_str());
                 if wanted {
-                    let page = node.views.api_keys(org_id(&found)?, ListQuery { limit: 10_000, at: ListAt::Offset(0) }).await.map_err(|error| error.to_string())?;
+                    let page =
+                        node.views.api_keys(org_id(&found)?, ListQuery { limit: 10_000, at: ListAt::Offset(0) }).await.map_err(|error| error.to_string())?;
                     all.extend(page.rows.into_iter().map(|mut row| {
                         row["organizationId"] = found["id"].clone();
                         row
                     }));
                 }
             }
-            let text: Vec<String> = all.iter().map(|row| format!("{}  …{}  {}", row["id"].as_str().unwrap_or_default(), row["lastFour"].as_str().unwrap_or_default(), row["name"].as_str().unwrap_or_default())).collect();
+            let text: Vec<String> = all
+                .iter()
+                .map(|row| {
+                    format!(
+                        "{}  …{}  {}",
+                        row["id"].as_str().unwrap_or_default(),
+                        row["lastFour"].as_str().unwrap_or_default(),
+                        row["name"].as_str().unwrap_or_default()
+                    )
+                })
+                .collect();
             say(as_json, &json!(all), &text.join("\n"));
         }
         Keys::Revoke { id } => {
@@ -202,7 +239,10 @@ pub async fn keys(settings: &Settings, command: Keys, as_json: bool) -> Result<(
             for found in node.views.organizations().await.map_err(|error| error.to_string())? {
                 let org = org_id(&found)?;
                 if node.views.api_key(org, key_id).await.map_err(|error| error.to_string())?.is_some() {
-                    node.bus.execute::<Organization>(org, vec![OrganizationCommand::RevokeApiKey { key_id }], context(org)).await.map_err(|error| error.to_string())?;
+                    node.bus
+                        .execute::<Organization>(org, vec![OrganizationCommand::RevokeApiKey { key_id }], context(org))
+                        .await
+                        .map_err(|error| error.to_string())?;
                     say(as_json, &json!({"id": id, "deleted": true}), &format!("{id} is revoked"));
                     return Ok(());
                 }
@@ -218,7 +258,9 @@ pub async fn projections(settings: &Settings, command: Projections, as_json: boo
     match command {
         Projections::Status => {
             let all = node.views.status().await.map_err(|error| error.to_string())?;
-            let line = |one: &twig_projections::ProjectionStatus| format!("{} v{}{}  at {}  {} dead events", one.name, one.version, if one.live { " (live)" } else { "" }, one.position, one.dead_events);
+            let line = |one: &twig_projections::ProjectionStatus| {
+                format!("{} v{}{}  at {}  {} dead events", one.name, one.version, if one.live { " (live)" } else { "" }, one.position, one.dead_events)
+            };
             say(as_json, &json!(all), &all.iter().map(line).collect::<Vec<_>>().join("\n"));
         }
         Projections::Rebuild { name } => {
@@ -231,7 +273,11 @@ pub async fn projections(settings: &Settings, command: Projections, as_json: boo
             bar.finish_and_clear();
             node.projector.catch_up().await.map_err(|error| error.to_string())?;
             let differing = node.views.differing_rows(&name).await.map_err(|error| error.to_string())?;
-            say(as_json, &json!({"name": name, "version": version, "differingRows": differing}), &format!("{name} v{version} is filled; {differing} rows differ from the live version"));
+            say(
+                as_json,
+                &json!({"name": name, "version": version, "differingRows": differing}),
+                &format!("{name} v{version} is filled; {differing} rows differ from the live version"),
+            );
         }
         Projections::Switch { name } => {
             let version = node.views.switch(&name, node.vault.clone()).await.map_err(|error| error.to_string())?;

@@ -38,5 +38,13 @@ impl Workers {
 
 /// What a loop's commands are recorded with.
 fn meta(organization: OrgId, role: &str, correlation: impl std::fmt::Display) -> EventMeta {
-    EventMeta { organization, actor: Actor::system(role), correlation_id: correlation.to_string(), causation_id: None, ip: None, user_agent: None, traceparent: None }
+    EventMeta {
+        organization,
+        actor: Actor::system(role),
+        correlation_id: correlation.to_string(),
+        causation_id: None,
+        ip: None,
+        user_agent: None,
+        traceparent: None,
+    }
 }

@@ -21,7 +21,9 @@ pub async fn run(workers: Workers, cancel: CancellationToken) {
                 for (organization, data_spec) in due {
                     let run_id: RunId = new_id(now);
                     let command = DataSpecCommand::ProcessDataSpec { run_id, trigger: RunTrigger::Schedule };
-                    if let Err(error) = workers.bus.execute::<DataSpec>(data_spec, vec![command], CommandContext::of(meta(organization, "scheduler", run_id))).await {
+                    if let Err(error) =
+                        workers.bus.execute::<DataSpec>(data_spec, vec![command], CommandContext::of(meta(organization, "scheduler", run_id))).await
+                    {
                         tracing::warn!(%error, %data_spec, "a scheduled run could not be asked for");
                     }
                 }

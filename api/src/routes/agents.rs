@@ -23,8 +23,25 @@ use crate::{
 
 const WHAT: &str = "The agent";
 const MEMBERS: [&str; 19] = [
-    "id", "name", "description", "status", "systemPrompt", "model", "temperature", "maxTokens", "ragStrategy", "topK", "minScore", "fallbackMessage", "responseStyle", "tone",
-    "language", "dataSpecs", "version", "createdAt", "updatedAt",
+    "id",
+    "name",
+    "description",
+    "status",
+    "systemPrompt",
+    "model",
+    "temperature",
+    "maxTokens",
+    "ragStrategy",
+    "topK",
+    "minScore",
+    "fallbackMessage",
+    "responseStyle",
+    "tone",
+    "language",
+    "dataSpecs",
+    "version",
+    "createdAt",
+    "updatedAt",
 ];
 
 /// Both paths of the resource, with the paths below it.
@@ -39,11 +56,20 @@ pub fn routes(all: &mut Vec<Route>) {
         let agent = || Gives::One(200, answer(&MEMBERS));
         all.extend([
             Route::new(Method::GET, collection, &[Scope::AgentsRead], "List agents", Gives::List(answer(&MEMBERS)), handler!(list)).paged().query(&as_of),
-            Route::new(Method::POST, collection, &[Scope::AgentsWrite], "Create an agent", Gives::One(201, answer(&MEMBERS)), handler!(create)).takes(Takes::Json(settings_schema(true))),
+            Route::new(Method::POST, collection, &[Scope::AgentsWrite], "Create an agent", Gives::One(201, answer(&MEMBERS)), handler!(create))
+                .takes(Takes::Json(settings_schema(true))),
             Route::new(Method::GET, one, &[Scope::AgentsRead], "Read an agent", agent(), handler!(read)).query(&as_of),
             Route::new(Method::PUT, one, &[Scope::AgentsWrite], "Change an agent", agent(), handler!(update)).takes(Takes::Json(settings_schema(false))),
             Route::new(Method::DELETE, one, &[Scope::AgentsDelete], "Delete an agent", Gives::Deleted, handler!(delete)),
-            Route::new(Method::GET, versions, &[Scope::AgentsRead], "List an agent's versions", Gives::List(answer(&["version", "changes", "actor", "createdAt"])), handler!(list_versions)).paged(),
+            Route::new(
+                Method::GET,
+                versions,
+                &[Scope::AgentsRead],
+                "List an agent's versions",
+                Gives::List(answer(&["version", "changes", "actor", "createdAt"])),
+                handler!(list_versions),
+            )
+            .paged(),
             Route::new(Method::POST, restore_path, &[Scope::AgentsWrite], "Restore an earlier version as a new one", agent(), handler!(restore))
                 .takes(Takes::Json(object(&["version"], json!({"version": {"type": "integer", "minimum": 1}})))),
         ]);
@@ -71,7 +97,6 @@ fn settings_schema(creating: bool) -> Value {
         }),
     )
 }
-
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -114,7 +139,16 @@ impl Given {
             request.app.knowledge.check_model(model).map_err(|reason| Problem::field("/model", reason))?;
         }
         let links = match (self.data_specs, self.data_spec_ids) {
-            (Some(_), Some(_)) => return Err(Problem::field("/dataSpecIds", "can't be given together with dataSpecs")),
+            // The shorthand adds what the long form does not have.
+            (Some(links), Some(ids)) => {
+                let mut links: Vec<_> = links.into_iter().map(GivenLink::parsed).collect();
+                for id in ids {
+                    if links.iter().all(|(known, _)| *known != id) {
+                        links.push((id.clone(), id.parse().ok().map(DataSpecLink::to)));
+                    }
+                }
+                Some(("dataSpecs", links))
+            }
             (Some(links), None) => Some(("dataSpecs", links.into_iter().map(GivenLink::parsed).collect::<Vec<_>>())),
             (None, Some(ids)) => Some(("dataSpecIds", ids.into_iter().map(|id| (id.clone(), id.parse().ok().map(DataSpecLink::to))).collect())),
             (None, None) => None,

@@ -69,12 +69,14 @@ async fn read(request: Arc<Request>) -> Answer {
 
 async fn issue(request: Arc<Request>) -> Answer {
     let given: Given = request.body()?;
-    let expires_at: Option<Timestamp> = given.expires_at.map(|text| text.parse().map_err(|_| Problem::field("/expiresAt", "must be an RFC 3339 time"))).transpose()?;
+    let expires_at: Option<Timestamp> =
+        given.expires_at.map(|text| text.parse().map_err(|_| Problem::field("/expiresAt", "must be an RFC 3339 time"))).transpose()?;
     if expires_at.is_some_and(|end| end <= request.now) {
         return Err(Problem::field("/expiresAt", "must be in the future"));
     }
     let secret = key::generate(given.test);
-    let record = KeyRecord { name: given.name, scopes: given.scopes, sha256: key::sha256(&secret), last_four: key::last_four(&secret), test: given.test, expires_at };
+    let record =
+        KeyRecord { name: given.name, scopes: given.scopes, sha256: key::sha256(&secret), last_four: key::last_four(&secret), test: given.test, expires_at };
     let key_id: KeyId = new_id(request.now);
     let outcome = request.execute::<Organization>(request.org()?, vec![OrganizationCommand::IssueApiKey { key_id, key: record }], None).await?;
     let body = with_secret(current(&request, key_id).await?, secret);

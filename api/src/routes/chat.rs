@@ -26,7 +26,20 @@ use crate::{
 };
 
 pub(super) const MEMBERS: [&str; 14] = [
-    "id", "sessionId", "agentId", "agentVersion", "response", "sources", "answered", "finishReason", "model", "ragStrategy", "usage", "latencyMs", "createdAt", "grounding",
+    "id",
+    "sessionId",
+    "agentId",
+    "agentVersion",
+    "response",
+    "sources",
+    "answered",
+    "finishReason",
+    "model",
+    "ragStrategy",
+    "usage",
+    "latencyMs",
+    "createdAt",
+    "grounding",
 ];
 
 pub fn routes(all: &mut Vec<Route>) {
@@ -119,4 +132,3 @@ pub(super) fn problem(error: AskError) -> Problem {
         AskError::Vault(error) => Problem::internal(error),
     }
 }
-

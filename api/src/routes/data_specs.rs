@@ -23,7 +23,21 @@ use crate::{
 
 pub(super) const WHAT: &str = "The data spec";
 const MEMBERS: [&str; 15] = [
-    "id", "name", "description", "type", "config", "syncSchedule", "tags", "filters", "status", "stats", "embedding", "lastRun", "version", "createdAt", "updatedAt",
+    "id",
+    "name",
+    "description",
+    "type",
+    "config",
+    "syncSchedule",
+    "tags",
+    "filters",
+    "status",
+    "stats",
+    "embedding",
+    "lastRun",
+    "version",
+    "createdAt",
+    "updatedAt",
 ];
 
 pub fn routes(all: &mut Vec<Route>) {
@@ -32,7 +46,8 @@ pub fn routes(all: &mut Vec<Route>) {
         Route::new(Method::GET, "/api/data-specs", &[Scope::DataRead], "List data specs", Gives::List(answer(&MEMBERS)), handler!(list)).paged().query(&as_of),
         Route::new(Method::POST, "/api/data-specs", &[Scope::DataWrite], "Create a data spec", Gives::One(201, answer(&MEMBERS)), handler!(create))
             .takes(Takes::Json(settings_schema(true))),
-        Route::new(Method::GET, "/api/data-specs/{id}", &[Scope::DataRead], "Read a data spec", Gives::One(200, answer(&MEMBERS)), handler!(read)).query(&as_of),
+        Route::new(Method::GET, "/api/data-specs/{id}", &[Scope::DataRead], "Read a data spec", Gives::One(200, answer(&MEMBERS)), handler!(read))
+            .query(&as_of),
         Route::new(Method::PUT, "/api/data-specs/{id}", &[Scope::DataWrite], "Change a data spec", Gives::One(200, answer(&MEMBERS)), handler!(update))
             .takes(Takes::Json(settings_schema(false))),
         Route::new(Method::DELETE, "/api/data-specs/{id}", &[Scope::DataWrite], "Delete a data spec", Gives::Deleted, handler!(delete)),
@@ -66,7 +81,6 @@ struct Given {
     tags: Option<Vec<String>>,
     filters: Option<Filters>,
 }
-
 
 async fn list(request: Arc<Request>) -> Answer {
     let paging = request.paging()?;
@@ -150,7 +164,9 @@ async fn store_config(request: &Request, kind: DataSpecType, given: Value, befor
     let before = before.cloned();
     let stored = request.app.blocking(move || knowledge.store_config(organization, kind, given, before.as_ref())).await?;
     stored.map_err(|problem| match problem {
-        twig_knowledge::ConfigError::Fields(fields) => Problem::fields(fields.into_iter().map(|field| Field::new(format!("/config{}", field.pointer), field.reason)).collect()),
+        twig_knowledge::ConfigError::Fields(fields) => {
+            Problem::fields(fields.into_iter().map(|field| Field::new(format!("/config{}", field.pointer), field.reason)).collect())
+        }
         twig_knowledge::ConfigError::Store(error) => Problem::internal(error),
     })
 }

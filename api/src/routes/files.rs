@@ -34,8 +34,15 @@ const MAX_NAME_CHARS: usize = 300;
 pub fn routes(all: &mut Vec<Route>) {
     let documents = json!({"type": "array", "items": answer(&["id", "name", "title", "url", "bytes", "chunks", "status"])});
     all.push(
-        Route::new(Method::POST, "/api/data-specs/{id}/files", &[Scope::DataWrite], "Upload files (form field `file`, repeatable)", Gives::One(201, documents), handler!(upload))
-            .takes(Takes::Files),
+        Route::new(
+            Method::POST,
+            "/api/data-specs/{id}/files",
+            &[Scope::DataWrite],
+            "Upload files (form field `file`, repeatable)",
+            Gives::One(201, documents),
+            handler!(upload),
+        )
+        .takes(Takes::Files),
     );
 }
 
@@ -85,7 +92,8 @@ async fn receive(request: &Request) -> Result<Vec<UploadedFile>, Problem> {
     while let Some(field) = form.next().await {
         let mut field = field.map_err(|_| malformed())?;
         let disposition = field.content_disposition();
-        let (member, name) = (disposition.and_then(|d| d.get_name()).unwrap_or_default().to_owned(), disposition.and_then(|d| d.get_filename()).map(str::to_owned));
+        let (member, name) =
+            (disposition.and_then(|d| d.get_name()).unwrap_or_default().to_owned(), disposition.and_then(|d| d.get_filename()).map(str::to_owned));
         if member != "file" {
             return Err(Problem::field(format!("/{member}"), "is not a known field; files are sent as `file`"));
         }

@@ -25,8 +25,29 @@ use crate::{
 
 pub(super) const WHAT: &str = "The interaction";
 const MEMBERS: [&str; 23] = [
-    "id", "sessionId", "agentId", "agentVersion", "response", "sources", "answered", "finishReason", "model", "ragStrategy", "usage", "latencyMs", "createdAt", "prompt", "status",
-    "error", "feedback", "reviewStatus", "userId", "metadata", "origin", "grounding", "version",
+    "id",
+    "sessionId",
+    "agentId",
+    "agentVersion",
+    "response",
+    "sources",
+    "answered",
+    "finishReason",
+    "model",
+    "ragStrategy",
+    "usage",
+    "latencyMs",
+    "createdAt",
+    "prompt",
+    "status",
+    "error",
+    "feedback",
+    "reviewStatus",
+    "userId",
+    "metadata",
+    "origin",
+    "grounding",
+    "version",
 ];
 const EXPORT_PAGE: u32 = 500;
 
@@ -52,9 +73,18 @@ pub fn routes(all: &mut Vec<Route>) {
         }),
     );
     all.extend([
-        Route::new(Method::GET, "/api/interactions", &[Scope::AnalyticsRead], "List or export interactions", Gives::List(answer(&MEMBERS)), handler!(list)).paged().query(&filters),
-        Route::new(Method::POST, "/api/interactions/feedback", &[Scope::Chat], "Give feedback on an interaction", Gives::One(201, answer(&MEMBERS)), handler!(submit_feedback))
-            .takes(Takes::Json(feedback)),
+        Route::new(Method::GET, "/api/interactions", &[Scope::AnalyticsRead], "List or export interactions", Gives::List(answer(&MEMBERS)), handler!(list))
+            .paged()
+            .query(&filters),
+        Route::new(
+            Method::POST,
+            "/api/interactions/feedback",
+            &[Scope::Chat],
+            "Give feedback on an interaction",
+            Gives::One(201, answer(&MEMBERS)),
+            handler!(submit_feedback),
+        )
+        .takes(Takes::Json(feedback)),
         Route::new(Method::GET, "/api/interactions/{id}", &[Scope::AnalyticsRead], "Read an interaction", Gives::One(200, answer(&MEMBERS)), handler!(read))
             .query(&[("include", string()), ("asOf", string())]),
     ]);
@@ -91,7 +121,11 @@ fn filter(request: &Request) -> Result<InteractionFilter, Problem> {
 /// A day (UTC, its end inclusive) or an RFC 3339 time.
 fn date(request: &Request, name: &str, end: bool) -> Result<Option<Timestamp>, Problem> {
     let Some(text) = request.query.get(name) else { return Ok(None) };
-    let moment = if text.len() == 10 { format!("{text}T00:00:00Z").parse::<Timestamp>().map(|day| if end { day.plus_seconds(86_400) } else { day }) } else { text.parse() };
+    let moment = if text.len() == 10 {
+        format!("{text}T00:00:00Z").parse::<Timestamp>().map(|day| if end { day.plus_seconds(86_400) } else { day })
+    } else {
+        text.parse()
+    };
     moment.map(Some).map_err(|_| bad_parameter(name, "a day (YYYY-MM-DD) or an RFC 3339 time"))
 }
 
@@ -150,7 +184,8 @@ async fn submit_feedback(request: Arc<Request>) -> Answer {
     };
     let key = request.app.vault.subject(organization, subject).await.map_err(Problem::internal)?;
     let seal = |text: Option<String>| text.filter(|text| !text.is_empty()).map(|text| key.seal(&text));
-    let feedback = Feedback { rating: given.rating, comment: seal(given.comment), review_status: given.review_status, corrected_response: seal(given.corrected_response) };
+    let feedback =
+        Feedback { rating: given.rating, comment: seal(given.comment), review_status: given.review_status, corrected_response: seal(given.corrected_response) };
     let mut context = request.command(None)?;
     context.subject_keys.push(key.clone());
     let outcome = request.app.bus.execute::<Interaction>(id, vec![InteractionCommand::SubmitFeedback { feedback }], context).await?;
@@ -164,4 +199,3 @@ async fn submit_feedback(request: Arc<Request>) -> Answer {
 pub(super) async fn current(request: &Request, id: InteractionId) -> Result<Resource, Problem> {
     request.app.views.interaction(request.org()?, id).await?.ok_or_else(|| Problem::not_found(WHAT))
 }
-

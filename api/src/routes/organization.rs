@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use actix_web::http::Method;
 use serde_json::{Value, json};
-use twig_domain::{
-    organization::{Organization, OrganizationCommand, Scope},
-};
+use twig_domain::organization::{Organization, OrganizationCommand, Scope};
 
 use super::{answer, object, text};
 use crate::{

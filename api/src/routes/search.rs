@@ -30,7 +30,9 @@ pub fn routes(all: &mut Vec<Route>) {
         }),
     );
     let found = answer(&["results", "latencyMs"]);
-    all.push(Route::new(Method::POST, "/api/semantic-search", &[Scope::Chat], "Search documents", Gives::One(200, found), handler!(search)).takes(Takes::Json(body)));
+    all.push(
+        Route::new(Method::POST, "/api/semantic-search", &[Scope::Chat], "Search documents", Gives::One(200, found), handler!(search)).takes(Takes::Json(body)),
+    );
 }
 
 #[derive(Deserialize)]
@@ -88,6 +90,7 @@ async fn data_specs(request: &Request, texts: Vec<String>) -> Result<Vec<DataSpe
     let known: Vec<DataSpecId> = parsed.iter().flatten().copied().collect();
     let missing = request.app.views.missing_data_specs(request.org()?, &known).await?;
     let unknown = parsed.iter().enumerate().filter(|(_, id)| id.is_none_or(|id| missing.contains(&id)));
-    let fields: Vec<Field> = unknown.map(|(place, _)| Field::new(format!("/dataSpecIds/{place}"), format!("data spec {} was not found", texts[place]))).collect();
+    let fields: Vec<Field> =
+        unknown.map(|(place, _)| Field::new(format!("/dataSpecIds/{place}"), format!("data spec {} was not found", texts[place]))).collect();
     if fields.is_empty() { Ok(known) } else { Err(Problem::fields(fields)) }
 }

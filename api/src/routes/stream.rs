@@ -16,7 +16,14 @@ use crate::{
 };
 
 pub fn routes(all: &mut Vec<Route>) {
-    all.push(Route::new(Method::GET, "/api/interactions/{id}/stream", &[Scope::Chat], "Resume an answer's stream", Gives::Other(200, "text/event-stream"), handler!(resume)));
+    all.push(Route::new(
+        Method::GET,
+        "/api/interactions/{id}/stream",
+        &[Scope::Chat],
+        "Resume an answer's stream",
+        Gives::Other(200, "text/event-stream"),
+        handler!(resume),
+    ));
 }
 
 /// While an answer is given and for some minutes after, its events as they were sent; later the recorded answer whole.

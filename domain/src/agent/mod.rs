@@ -156,10 +156,19 @@ impl AgentPatch {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum AgentCommand {
-    CreateAgent { organization: OrgId, id: AgentId, settings: Box<AgentSettings> },
-    UpdateAgent { patch: Box<AgentPatch> },
+    CreateAgent {
+        organization: OrgId,
+        id: AgentId,
+        settings: Box<AgentSettings>,
+    },
+    UpdateAgent {
+        patch: Box<AgentPatch>,
+    },
     /// Back to the settings of an earlier version, which the caller has read.
-    RestoreAgent { version: u64, settings: Box<AgentSettings> },
+    RestoreAgent {
+        version: u64,
+        settings: Box<AgentSettings>,
+    },
     DeleteAgent,
 }
 

@@ -6,7 +6,9 @@ use crate::{Decide, change::changes, id::RunId};
 impl Decide for DataSpec {
     fn decide(&self, command: DataSpecCommand) -> Result<Vec<DataSpecEvent>, DataSpecError> {
         match (self, command) {
-            (Self::Absent, DataSpecCommand::CreateDataSpec { organization, id, settings }) => Ok(vec![DataSpecEvent::DataSpecCreated { organization, id, settings }]),
+            (Self::Absent, DataSpecCommand::CreateDataSpec { organization, id, settings }) => {
+                Ok(vec![DataSpecEvent::DataSpecCreated { organization, id, settings }])
+            }
             (_, DataSpecCommand::CreateDataSpec { .. }) => Err(DataSpecError::AlreadyExists),
             (Self::Present(live), command) => live.decide(command),
             (Self::Absent | Self::Deleted, _) => Err(DataSpecError::NotFound),
@@ -180,7 +182,11 @@ mod tests {
 
     #[test]
     fn a_data_spec_is_created_once() {
-        let create = || DataSpecCommand::CreateDataSpec { organization: OrgId::from(Uuid::nil()), id: DataSpecId::from(Uuid::nil()), settings: settings(DataSpecType::Text) };
+        let create = || DataSpecCommand::CreateDataSpec {
+            organization: OrgId::from(Uuid::nil()),
+            id: DataSpecId::from(Uuid::nil()),
+            settings: settings(DataSpecType::Text),
+        };
         given(vec![]).when(create()).then_expect_events(vec![created(DataSpecType::Text)]);
         given(vec![created(DataSpecType::Text)]).when(create()).then_expect_error(DataSpecError::AlreadyExists);
     }
@@ -199,7 +205,9 @@ mod tests {
     fn a_file_of_a_known_name_keeps_its_document() {
         let first = DataSpecEvent::FilesAdded { files: vec![file(1, "a.txt")] };
         let add = DataSpecCommand::AddFiles { files: vec![file(2, "a.txt"), file(3, "b.txt")] };
-        given(vec![created(DataSpecType::File), first]).when(add).then_expect_events(vec![DataSpecEvent::FilesAdded { files: vec![file(1, "a.txt"), file(3, "b.txt")] }]);
+        given(vec![created(DataSpecType::File), first])
+            .when(add)
+            .then_expect_events(vec![DataSpecEvent::FilesAdded { files: vec![file(1, "a.txt"), file(3, "b.txt")] }]);
         given(vec![created(DataSpecType::Website)]).when(DataSpecCommand::AddFiles { files: vec![] }).then_expect_error(DataSpecError::TakesNoFiles);
     }
 
@@ -218,11 +226,21 @@ mod tests {
         given(base.clone()).when(start.clone()).then_expect_events(vec![started.clone()]);
         given(base.clone()).and(vec![started.clone()]).when(start.clone()).then_expect_events(vec![]);
         given(base.clone()).and(vec![started]).when(complete(1)).then_expect_events(vec![completed(1)]);
-        for command in [start, complete(1), DataSpecCommand::CancelRun { run_id: run(1) }, DataSpecCommand::FailRun { run_id: run(1), reason: "r".into(), errors: vec![], failed: 0 }] {
+        for command in [
+            start,
+            complete(1),
+            DataSpecCommand::CancelRun { run_id: run(1) },
+            DataSpecCommand::FailRun { run_id: run(1), reason: "r".into(), errors: vec![], failed: 0 },
+        ] {
             given(base.clone()).and(vec![completed(1)]).when(command.clone()).then_expect_error(DataSpecError::RunEnded);
         }
         let fail = DataSpecCommand::FailRun { run_id: run(1), reason: "r".into(), errors: vec![], failed: 0 };
-        given(base.clone()).when(fail).then_expect_events(vec![DataSpecEvent::ProcessingFailed { run_id: run(1), reason: "r".into(), errors: vec![], failed: 0 }]);
+        given(base.clone()).when(fail).then_expect_events(vec![DataSpecEvent::ProcessingFailed {
+            run_id: run(1),
+            reason: "r".into(),
+            errors: vec![],
+            failed: 0,
+        }]);
         given(base).when(DataSpecCommand::CancelRun { run_id: run(1) }).then_expect_events(vec![DataSpecEvent::ProcessingCanceled { run_id: run(1) }]);
     }
 
@@ -240,7 +258,9 @@ mod tests {
     #[test]
     fn deleting_ends_the_run_under_way() {
         let canceled = DataSpecEvent::ProcessingCanceled { run_id: run(1) };
-        given(vec![created(DataSpecType::Text), requested(1)]).when(DataSpecCommand::DeleteDataSpec).then_expect_events(vec![canceled, DataSpecEvent::DataSpecDeleted {}]);
+        given(vec![created(DataSpecType::Text), requested(1)])
+            .when(DataSpecCommand::DeleteDataSpec)
+            .then_expect_events(vec![canceled, DataSpecEvent::DataSpecDeleted {}]);
         given(vec![created(DataSpecType::Text)]).when(DataSpecCommand::DeleteDataSpec).then_expect_events(vec![DataSpecEvent::DataSpecDeleted {}]);
     }
 

@@ -149,17 +149,46 @@ pub struct PublishedIndex {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum DataSpecCommand {
-    CreateDataSpec { organization: OrgId, id: DataSpecId, settings: Box<DataSpecSettings> },
-    UpdateDataSpec { patch: Box<DataSpecPatch> },
+    CreateDataSpec {
+        organization: OrgId,
+        id: DataSpecId,
+        settings: Box<DataSpecSettings>,
+    },
+    UpdateDataSpec {
+        patch: Box<DataSpecPatch>,
+    },
     /// Uploaded files; one of a name that is there already takes its place and keeps its document's identifier.
-    AddFiles { files: Vec<UploadedFile> },
-    ProcessDataSpec { run_id: RunId, trigger: RunTrigger },
-    StartRun { run_id: RunId },
-    CompleteRun { run_id: RunId, documents: DocumentCounts, index: PublishedIndex, errors: Vec<DocumentError>, failed: u64 },
-    FailRun { run_id: RunId, reason: String, errors: Vec<DocumentError>, failed: u64 },
-    CancelRun { run_id: RunId },
+    AddFiles {
+        files: Vec<UploadedFile>,
+    },
+    ProcessDataSpec {
+        run_id: RunId,
+        trigger: RunTrigger,
+    },
+    StartRun {
+        run_id: RunId,
+    },
+    CompleteRun {
+        run_id: RunId,
+        documents: DocumentCounts,
+        index: PublishedIndex,
+        errors: Vec<DocumentError>,
+        failed: u64,
+    },
+    FailRun {
+        run_id: RunId,
+        reason: String,
+        errors: Vec<DocumentError>,
+        failed: u64,
+    },
+    CancelRun {
+        run_id: RunId,
+    },
     /// A sharper model has embedded every passage of the manifest: searches use it from here on.
-    SwitchEmbedding { manifest: String, model: String },
+    SwitchEmbedding {
+        manifest: String,
+        model: String,
+    },
     DeleteDataSpec,
 }
 

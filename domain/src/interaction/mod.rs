@@ -207,4 +207,3 @@ pub enum Interaction {
 }
 
 aggregate!(Interaction, "Interaction", InteractionCommand, InteractionEvent, InteractionError);
-

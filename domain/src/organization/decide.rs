@@ -43,7 +43,9 @@ fn decide_key(keys: &BTreeMap<KeyId, String>, command: OrganizationCommand) -> R
             vec![OrganizationEvent::ApiKeyRotated { key_id, name: named(key_id)?, sha256, last_four, old_valid_until }]
         }
         OrganizationCommand::RevokeApiKey { key_id } => vec![OrganizationEvent::ApiKeyRevoked { key_id, name: named(key_id)? }],
-        OrganizationCommand::RegisterOrganization { .. } | OrganizationCommand::RenameOrganization { .. } | OrganizationCommand::ChangePlan { .. } => Vec::new(),
+        OrganizationCommand::RegisterOrganization { .. } | OrganizationCommand::RenameOrganization { .. } | OrganizationCommand::ChangePlan { .. } => {
+            Vec::new()
+        }
     })
 }
 
@@ -130,13 +132,23 @@ mod tests {
         ];
         let mut expected = changes;
         expected.sort_by(|a, b| a.path.cmp(&b.path));
-        given(vec![registered()]).when(change(Plan::Pro)).then_expect_events(vec![OrganizationEvent::PlanChanged { changes: expected, plan: Plan::Pro, limits: Plan::Pro.limits() }]);
+        given(vec![registered()]).when(change(Plan::Pro)).then_expect_events(vec![OrganizationEvent::PlanChanged {
+            changes: expected,
+            plan: Plan::Pro,
+            limits: Plan::Pro.limits(),
+        }]);
     }
 
     #[test]
     fn a_key_is_issued_rotated_and_revoked() {
         given(vec![registered()]).when(OrganizationCommand::IssueApiKey { key_id: key_id(), key: key() }).then_expect_events(vec![issued()]);
-        let rotated = OrganizationEvent::ApiKeyRotated { key_id: key_id(), name: "ci".into(), sha256: "bb".into(), last_four: "abcd".into(), old_valid_until: Timestamp::from_millis(9) };
+        let rotated = OrganizationEvent::ApiKeyRotated {
+            key_id: key_id(),
+            name: "ci".into(),
+            sha256: "bb".into(),
+            last_four: "abcd".into(),
+            old_valid_until: Timestamp::from_millis(9),
+        };
         given(vec![registered(), issued()]).when(rotate()).then_expect_events(vec![rotated]);
         let revoked = OrganizationEvent::ApiKeyRevoked { key_id: key_id(), name: "ci".into() };
         given(vec![registered(), issued()]).when(OrganizationCommand::RevokeApiKey { key_id: key_id() }).then_expect_events(vec![revoked.clone()]);
@@ -145,7 +157,9 @@ mod tests {
             given(vec![registered()]).when(command.clone()).then_expect_error(OrganizationError::KeyNotFound);
             given(vec![]).when(command).then_expect_error(OrganizationError::NotFound);
         }
-        given(vec![registered(), issued()]).when(OrganizationCommand::IssueApiKey { key_id: key_id(), key: key() }).then_expect_error(OrganizationError::KeyAlreadyExists);
+        given(vec![registered(), issued()])
+            .when(OrganizationCommand::IssueApiKey { key_id: key_id(), key: key() })
+            .then_expect_error(OrganizationError::KeyAlreadyExists);
     }
 
     #[test]

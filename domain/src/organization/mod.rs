@@ -120,13 +120,33 @@ pub struct KeyRecord {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum OrganizationCommand {
-    RegisterOrganization { id: OrgId, name: String, plan: Plan, limits: Limits },
-    RenameOrganization { name: String },
-    ChangePlan { plan: Plan, limits: Limits },
-    IssueApiKey { key_id: KeyId, key: KeyRecord },
+    RegisterOrganization {
+        id: OrgId,
+        name: String,
+        plan: Plan,
+        limits: Limits,
+    },
+    RenameOrganization {
+        name: String,
+    },
+    ChangePlan {
+        plan: Plan,
+        limits: Limits,
+    },
+    IssueApiKey {
+        key_id: KeyId,
+        key: KeyRecord,
+    },
     /// A new secret for a key; the old one works until `old_valid_until`.
-    RotateApiKey { key_id: KeyId, sha256: String, last_four: String, old_valid_until: Timestamp },
-    RevokeApiKey { key_id: KeyId },
+    RotateApiKey {
+        key_id: KeyId,
+        sha256: String,
+        last_four: String,
+        old_valid_until: Timestamp,
+    },
+    RevokeApiKey {
+        key_id: KeyId,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

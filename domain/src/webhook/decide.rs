@@ -48,7 +48,10 @@ fn updated(old: &WebhookSettings, patch: WebhookPatch) -> Vec<WebhookEvent> {
 
 /// The new secret first; the others end at `old_valid_until` at the latest, and those that have ended are dropped.
 fn rotated(secrets: &[WebhookSecret], new: String, now: Timestamp, old_valid_until: Timestamp) -> Vec<WebhookSecret> {
-    let old = secrets.iter().map(|secret| WebhookSecret { sealed: secret.sealed.clone(), valid_until: Some(secret.valid_until.map_or(old_valid_until, |end| end.min(old_valid_until))) });
+    let old = secrets.iter().map(|secret| WebhookSecret {
+        sealed: secret.sealed.clone(),
+        valid_until: Some(secret.valid_until.map_or(old_valid_until, |end| end.min(old_valid_until))),
+    });
     let live = old.filter(|secret| secret.valid_until.is_some_and(|end| end > now));
     [WebhookSecret { sealed: new, valid_until: None }].into_iter().chain(live).collect()
 }
@@ -100,7 +103,12 @@ mod tests {
     }
 
     fn registered() -> WebhookEvent {
-        WebhookEvent::WebhookRegistered { organization: OrgId::from(Uuid::nil()), id: WebhookId::from(Uuid::nil()), settings: settings(), secret: secret("one", None) }
+        WebhookEvent::WebhookRegistered {
+            organization: OrgId::from(Uuid::nil()),
+            id: WebhookId::from(Uuid::nil()),
+            settings: settings(),
+            secret: secret("one", None),
+        }
     }
 
     fn register() -> WebhookCommand {
@@ -136,26 +144,38 @@ mod tests {
             crate::change::Change { path: "/disabledReason".into(), from: "410".into(), to: serde_json::Value::Null },
             crate::change::Change { path: "/status".into(), from: "disabled".into(), to: "active".into() },
         ];
-        given(vec![registered(), disabled]).when(set_status(WebhookStatus::Active)).then_expect_events(vec![WebhookEvent::WebhookUpdated { changes, settings: settings() }]);
+        given(vec![registered(), disabled])
+            .when(set_status(WebhookStatus::Active))
+            .then_expect_events(vec![WebhookEvent::WebhookUpdated { changes, settings: settings() }]);
     }
 
     #[test]
     fn a_rotated_secret_ends_and_an_ended_one_is_dropped() {
-        let rotate = |name: &str, now: i64, end: i64| WebhookCommand::RotateWebhookSecret { secret: name.into(), now: Timestamp::from_millis(now), old_valid_until: Timestamp::from_millis(end) };
+        let rotate = |name: &str, now: i64, end: i64| WebhookCommand::RotateWebhookSecret {
+            secret: name.into(),
+            now: Timestamp::from_millis(now),
+            old_valid_until: Timestamp::from_millis(end),
+        };
         let first = WebhookEvent::WebhookSecretRotated { secrets: vec![secret("two", None), secret("one", Some(100))] };
         given(vec![registered()]).when(rotate("two", 10, 100)).then_expect_events(vec![first.clone()]);
         let second = WebhookEvent::WebhookSecretRotated { secrets: vec![secret("three", None), secret("two", Some(300))] };
         given(vec![registered(), first]).when(rotate("three", 200, 300)).then_expect_events(vec![second]);
-        given(vec![registered()]).when(rotate("two", 10, 10)).then_expect_events(vec![WebhookEvent::WebhookSecretRotated { secrets: vec![secret("two", None)] }]);
+        given(vec![registered()])
+            .when(rotate("two", 10, 10))
+            .then_expect_events(vec![WebhookEvent::WebhookSecretRotated { secrets: vec![secret("two", None)] }]);
     }
 
     #[test]
     fn replay_and_delete_are_recorded_and_nothing_follows_a_deletion() {
         let replay = || WebhookCommand::ReplayWebhook { from: ReplayFrom::Position(3), types: vec![] };
-        given(vec![registered()]).when(replay()).then_expect_events(vec![WebhookEvent::WebhookReplayRequested { from: ReplayFrom::Position(3), types: vec![] }]);
+        given(vec![registered()])
+            .when(replay())
+            .then_expect_events(vec![WebhookEvent::WebhookReplayRequested { from: ReplayFrom::Position(3), types: vec![] }]);
         given(vec![registered()]).when(WebhookCommand::DeleteWebhook).then_expect_events(vec![WebhookEvent::WebhookDeleted {}]);
         for events in [vec![], vec![registered(), WebhookEvent::WebhookDeleted {}]] {
-            for command in [replay(), WebhookCommand::DeleteWebhook, set_status(WebhookStatus::Paused), WebhookCommand::DisableWebhook { reason: String::new() }] {
+            for command in
+                [replay(), WebhookCommand::DeleteWebhook, set_status(WebhookStatus::Paused), WebhookCommand::DisableWebhook { reason: String::new() }]
+            {
                 given(events.clone()).when(command).then_expect_error(WebhookError::NotFound);
             }
         }

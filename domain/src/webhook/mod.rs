@@ -75,12 +75,28 @@ pub enum ReplayFrom {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WebhookCommand {
-    RegisterWebhook { organization: OrgId, id: WebhookId, settings: Box<WebhookSettings>, secret: String },
-    UpdateWebhook { patch: Box<WebhookPatch> },
+    RegisterWebhook {
+        organization: OrgId,
+        id: WebhookId,
+        settings: Box<WebhookSettings>,
+        secret: String,
+    },
+    UpdateWebhook {
+        patch: Box<WebhookPatch>,
+    },
     /// A new secret; the ones before are signed with until `old_valid_until`.
-    RotateWebhookSecret { secret: String, now: Timestamp, old_valid_until: Timestamp },
-    DisableWebhook { reason: String },
-    ReplayWebhook { from: ReplayFrom, types: Vec<String> },
+    RotateWebhookSecret {
+        secret: String,
+        now: Timestamp,
+        old_valid_until: Timestamp,
+    },
+    DisableWebhook {
+        reason: String,
+    },
+    ReplayWebhook {
+        from: ReplayFrom,
+        types: Vec<String>,
+    },
     DeleteWebhook,
 }
 

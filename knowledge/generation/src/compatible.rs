@@ -69,7 +69,12 @@ fn cut_off() -> Failed {
 fn refused(response: &Response) -> Failed {
     let status = response.status();
     tracing::warn!(%status, "the model provider refused");
-    let after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok()).map(Duration::from_secs).filter(|after| *after <= MAX_RETRY_AFTER);
+    let after = response
+        .headers()
+        .get("retry-after")
+        .and_then(|value| value.to_str().ok()?.parse().ok())
+        .map(Duration::from_secs)
+        .filter(|after| *after <= MAX_RETRY_AFTER);
     let retry = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
     Failed { after, ..Failed::upstream("The model provider answered with an error", retry) }
 }

@@ -10,7 +10,8 @@ const MIN_WORD_CHARS: usize = 4;
 #[must_use]
 pub fn grounding(answer: &str, sources: &[String]) -> Option<f64> {
     let sources: Vec<HashSet<String>> = sources.iter().map(|source| words(source).collect()).collect();
-    let sentences: Vec<Vec<String>> = answer.split(['.', '!', '?', '\n']).map(|sentence| words(sentence).collect::<Vec<_>>()).filter(|words| !words.is_empty()).collect();
+    let sentences: Vec<Vec<String>> =
+        answer.split(['.', '!', '?', '\n']).map(|sentence| words(sentence).collect::<Vec<_>>()).filter(|words| !words.is_empty()).collect();
     if sentences.is_empty() {
         return None;
     }

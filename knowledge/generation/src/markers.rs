@@ -133,7 +133,10 @@ mod tests {
 
     #[test]
     fn a_marker_of_no_source_is_removed() {
-        assert_eq!(filtered(1, &["So [", "1", "] and [", "9", "9] but [not a marker] and [", "1][2", "7]", ". Open ["]), "So [1] and but [not a marker] and [1]. Open [");
+        assert_eq!(
+            filtered(1, &["So [", "1", "] and [", "9", "9] but [not a marker] and [", "1][2", "7]", ". Open ["]),
+            "So [1] and but [not a marker] and [1]. Open ["
+        );
         assert_eq!(filtered(3, &["It is so [1], and so [99]."]), "It is so [1], and so.");
         assert_eq!(filtered(3, &["both [1, 2] and [1,99] and []"]), "both [1, 2] and [1] and []");
     }

@@ -129,13 +129,23 @@ pub struct Models {
 impl Models {
     pub fn new(settings: ModelSettings) -> Result<Self, ModelError> {
         #[expect(clippy::disallowed_methods, reason = "the operator's own model provider is no egress to be policed")]
-        let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(10)).build().map_err(|_| ModelError::Config("the HTTP client could not be made".into()))?;
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(10))
+            .build()
+            .map_err(|_| ModelError::Config("the HTTP client could not be made".into()))?;
         let providers = Client::new().map_err(|_| ModelError::Config("the model client could not be made".into()))?;
         Ok(Self { settings: Arc::new(settings), http, providers, breakers: Breakers::default() })
     }
 
     /// Streams an answer; each piece of text goes to `on_text`. Nothing is tried again once a piece was given.
-    pub async fn stream(&self, model: &Model, messages: &Messages, temperature: f64, max_tokens: u32, on_text: &mut (dyn FnMut(&str) + Send)) -> Result<Finished, ModelError> {
+    pub async fn stream(
+        &self,
+        model: &Model,
+        messages: &Messages,
+        temperature: f64,
+        max_tokens: u32,
+        on_text: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<Finished, ModelError> {
         if !self.breakers.allows(model.target()) {
             return Err(ModelError::Upstream("The model provider keeps failing and is given a moment".into()));
         }
@@ -170,7 +180,14 @@ impl Models {
         Ok(text)
     }
 
-    async fn attempt(&self, model: &Model, messages: &Messages, temperature: f64, max_tokens: u32, on_text: &mut (dyn FnMut(&str) + Send)) -> Result<Finished, Failed> {
+    async fn attempt(
+        &self,
+        model: &Model,
+        messages: &Messages,
+        temperature: f64,
+        max_tokens: u32,
+        on_text: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<Finished, Failed> {
         let silence = Duration::from_secs(self.settings.timeout_s.max(1));
         match model {
             Model::Extractive => Err(Failed::upstream("The built-in answerer is no language model", false)),
@@ -186,12 +203,26 @@ impl Models {
         }
     }
 
-    async fn provider(&self, name: &str, messages: &Messages, temperature: f64, max_tokens: u32, silence: Duration, on_text: &mut (dyn FnMut(&str) + Send)) -> Result<Finished, Failed> {
-        let request = ChatRequest::new(messages.0.iter().map(|message| match message.role {
-            "system" => ChatMessage::system(&message.content),
-            "assistant" => ChatMessage::assistant(&message.content),
-            _ => ChatMessage::user(&message.content),
-        }).collect());
+    async fn provider(
+        &self,
+        name: &str,
+        messages: &Messages,
+        temperature: f64,
+        max_tokens: u32,
+        silence: Duration,
+        on_text: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<Finished, Failed> {
+        let request = ChatRequest::new(
+            messages
+                .0
+                .iter()
+                .map(|message| match message.role {
+                    "system" => ChatMessage::system(&message.content),
+                    "assistant" => ChatMessage::assistant(&message.content),
+                    _ => ChatMessage::user(&message.content),
+                })
+                .collect(),
+        );
         let options = ChatOptions::default().with_temperature(temperature).with_max_tokens(max_tokens).with_capture_usage(true);
         let failed = |error: genai::Error| {
             tracing::warn!(%error, "a model provider failed");
@@ -204,7 +235,8 @@ impl Models {
                 Some(Ok(ChatStreamEvent::Chunk(chunk))) => on_text(&chunk.content),
                 Some(Ok(ChatStreamEvent::End(end))) => {
                     let count = |tokens: Option<i32>| tokens.unwrap_or(0).max(0) as u64;
-                    let usage = end.captured_usage.map(|usage| Usage { prompt_tokens: count(usage.prompt_tokens), completion_tokens: count(usage.completion_tokens) });
+                    let usage =
+                        end.captured_usage.map(|usage| Usage { prompt_tokens: count(usage.prompt_tokens), completion_tokens: count(usage.completion_tokens) });
                     return Ok(Finished { usage, finish_reason: "stop".into(), cost_usd: None });
                 }
                 Some(Ok(_)) => {}

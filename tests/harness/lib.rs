@@ -1,0 +1,160 @@
+//! The real binary on a data folder of its own, for the tests across crates. Only processes started here are ended.
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use reqwest::blocking::{Client, Response, multipart};
+use serde_json::{Value, json};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The binary under test: `TWIG_BIN`, which `tests/run` sets.
+pub fn binary() -> PathBuf {
+    std::env::var_os("TWIG_BIN").map(PathBuf::from).expect("TWIG_BIN names the built binary; run ./tests/run")
+}
+
+pub struct Server {
+    pub folder: PathBuf,
+    pub url: String,
+    child: Child,
+    arguments: Vec<String>,
+}
+
+impl Server {
+    pub fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let (child, url) = spawn(folder, &arguments);
+        Self { folder: folder.to_owned(), url, child, arguments }
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        self.child.wait().unwrap();
+    }
+
+    pub fn restart(&mut self) {
+        self.kill();
+        (self.child, self.url) = spawn(&self.folder, &self.arguments);
+    }
+
+    /// Starts again with other arguments.
+    pub fn restart_with(&mut self, arguments: &[&str]) {
+        self.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        self.restart();
+    }
+
+    /// SIGTERM; the exit status.
+    pub fn stop(&mut self) -> i32 {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap()), nix::sys::signal::Signal::SIGTERM).unwrap();
+        self.child.wait().unwrap().code().unwrap_or(-1)
+    }
+
+    pub fn cli(&self, arguments: &[&str]) -> Value {
+        let out = Command::new(binary()).args(arguments).args(["--json", "--data-dir"]).arg(&self.folder).stdin(Stdio::null()).output().unwrap();
+        assert!(out.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
+        serde_json::from_slice(&out.stdout).unwrap()
+    }
+
+    /// A new organization's client.
+    pub fn organization(&self, name: &str) -> Api {
+        // Several tests of one process get here; the first one installs.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let org = self.cli(&["orgs", "create", name, "--plan", "enterprise", "--per-minute", "1000000", "--per-day", "100000000"]);
+        let org = org["id"].as_str().unwrap().to_owned();
+        Api { key: self.key(&org, "admin"), org, http: Client::new() }
+    }
+
+    pub fn key(&self, org: &str, scopes: &str) -> String {
+        self.cli(&["keys", "create", "--org", org, "--name", "test", "--scopes", scopes])["key"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(folder: &Path, arguments: &[String]) -> (Child, String) {
+    let mut child = Command::new(binary())
+        .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "error", "--data-dir"])
+        .arg(folder)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let url = lines
+        .by_ref()
+        .map_while(Result::ok)
+        .find_map(|line| line.strip_prefix("listening on ").map(str::to_owned))
+        .expect("the server prints where it listens");
+    std::thread::spawn(move || lines.for_each(drop));
+    (child, url)
+}
+
+#[derive(Clone)]
+pub struct Api {
+    pub key: String,
+    pub org: String,
+    pub http: Client,
+}
+
+impl Api {
+    pub fn with_key(&self, key: String) -> Self {
+        Self { key, ..self.clone() }
+    }
+
+    pub fn request(&self, server: &Server, method: &str, path: &str, body: Option<&Value>) -> Response {
+        let request = self.http.request(method.parse().unwrap(), format!("{}{path}", server.url)).bearer_auth(&self.key).timeout(LIMIT);
+        body.map_or_else(|| request.try_clone().unwrap(), |body| request.try_clone().unwrap().json(body)).send().unwrap()
+    }
+
+    /// The `data` of an answer with this status.
+    pub fn ok(&self, server: &Server, method: &str, path: &str, body: Option<&Value>, status: u16) -> Value {
+        let response = self.request(server, method, path, body);
+        let got = response.status().as_u16();
+        let body: Value = response.json().unwrap();
+        assert_eq!(got, status, "{method} {path}: {body}");
+        body["data"].clone()
+    }
+
+    pub fn upload(&self, server: &Server, spec: &str, files: &[(&str, Vec<u8>)]) -> Response {
+        let form = files
+            .iter()
+            .fold(multipart::Form::new(), |form, (name, bytes)| form.part("file", multipart::Part::bytes(bytes.clone()).file_name((*name).to_owned())));
+        self.http.post(format!("{}/api/data-specs/{spec}/files", server.url)).bearer_auth(&self.key).multipart(form).timeout(LIMIT).send().unwrap()
+    }
+
+    pub fn process(&self, server: &Server, spec: &str) -> String {
+        self.ok(server, "POST", &format!("/api/data-specs/{spec}/process"), Some(&json!({})), 202)["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits for a run's end.
+    pub fn ended(&self, server: &Server, spec: &str, run: &str) -> Value {
+        eventually(|| {
+            let run = self.ok(server, "GET", &format!("/api/data-specs/{spec}/runs/{run}"), None, 200);
+            ["succeeded", "failed", "canceled"].contains(&run["status"].as_str().unwrap()).then_some(run)
+        })
+    }
+}
+
+/// Looks again until there is something; fails after a minute.
+pub fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + LIMIT;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "not within {LIMIT:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
