@@ -10,7 +10,7 @@ use crate::{
     fold::Projection,
     runner::{MAX_BATCH_EVENTS, fold_batch},
     store,
-    views::{ViewError, Views, all_rows, live_versions},
+    views::{ViewError, Views, all_rows},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -73,8 +73,6 @@ impl Views {
             self.fill(projection, version, vault.clone()).await?;
             let switched = self.change(move |connection| switch(connection, projection, version)).await?;
             if switched {
-                let live = self.read(|connection, _| Ok(live_versions(connection)?)).await?;
-                self.remember(live);
                 return Ok(version);
             }
         }

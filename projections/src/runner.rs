@@ -122,7 +122,6 @@ impl Views {
                 reached = reached.min(fold_batch(&transaction, *projection, *version, &events, &open)?);
             }
             transaction.commit()?;
-            self.remember(live);
             Ok(reached)
         })?;
         self.publish(reached);

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fs,
     path::Path,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -62,7 +62,6 @@ pub struct Views {
     writer: Arc<Mutex<Connection>>,
     idle: Arc<Mutex<Vec<Connection>>>,
     file: Arc<std::path::PathBuf>,
-    live: Arc<RwLock<Live>>,
     position: Arc<watch::Sender<u64>>,
 }
 
@@ -78,13 +77,11 @@ impl Views {
             }
             Err(error) => return Err(error.into()),
         };
-        let live = live_versions(&writer)?;
         let views = Self {
             log,
             writer: Arc::new(Mutex::new(writer)),
             idle: Arc::default(),
             file: Arc::new(file.to_owned()),
-            live: Arc::new(RwLock::new(live)),
             position: Arc::new(watch::Sender::new(0)),
         };
         views.publish(views.write(|connection| Ok(checkpoint(connection)?))?);
@@ -98,7 +95,8 @@ impl Views {
     pub(crate) fn read_now<T>(&self, work: impl FnOnce(&Connection, &Live) -> Result<T, ViewError>) -> Result<T, ViewError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = idle.map_or_else(|| reader(&self.file), Ok)?;
-        let live = self.live.read().unwrap_or_else(PoisonError::into_inner).clone();
+        // Read each time: another process may have switched a version a moment ago.
+        let live = live_versions(&connection)?;
         let result = work(&connection, &live);
         let mut kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() < MAX_IDLE_READERS {
@@ -116,13 +114,6 @@ impl Views {
     pub(crate) async fn change<T: Send + 'static>(&self, work: impl FnOnce(&mut Connection) -> Result<T, ViewError> + Send + 'static) -> Result<T, ViewError> {
         let views = self.clone();
         tokio::task::spawn_blocking(move || views.write(work)).await.map_err(|error| ViewError::Other(error.to_string()))?
-    }
-
-    pub(crate) fn remember(&self, live: Live) {
-        let mut known = self.live.write().unwrap_or_else(PoisonError::into_inner);
-        if *known != live {
-            *known = live;
-        }
     }
 
     pub(crate) fn publish(&self, position: u64) {
