@@ -85,7 +85,7 @@ pub fn backup(settings: &Settings, file: &Path, as_json: bool) -> Result<(), Str
         return Err(format!("{} holds no event log", settings.data_dir.display()));
     }
     let failed = |error: &dyn std::fmt::Display| format!("the backup failed: {error}");
-    // Contents are copied first: the log may then name later ones, never the other way round; so the log goes first and the contents after it.
+    // The log first, the contents after it: every content that the copied log names is then in the copy.
     let half = file.with_extension("half");
     let _ = fs::remove_file(&half);
     let source = Connection::open_with_flags(&events, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|error| failed(&error))?;
