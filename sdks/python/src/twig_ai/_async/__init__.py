@@ -1,0 +1,1 @@
+"""The asynchronous client, of which `make_sync.py` makes the other."""
