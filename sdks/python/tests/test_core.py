@@ -125,6 +125,8 @@ def test_a_signed_webhook_is_given_back() -> None:
         (PAYLOAD + b" ", signed(PAYLOAD), SECRET, NOW),
         (PAYLOAD, signed(PAYLOAD), "whsec_" + base64.b64encode(b"another").decode(), NOW),
         (PAYLOAD, signed(PAYLOAD), "whsec_!", NOW),
+        (PAYLOAD, signed(PAYLOAD, "whsec_"), "whsec_", NOW),
+        (PAYLOAD, signed(PAYLOAD, "whsec_"), "", NOW),
         (PAYLOAD, signed(PAYLOAD), SECRET, NOW + 301),
         (PAYLOAD, signed(PAYLOAD), SECRET, NOW - 301),
         (PAYLOAD, {**signed(PAYLOAD), "Webhook-Id": "evt_2"}, SECRET, NOW),

@@ -173,7 +173,7 @@ async def find_lost(transport: AsyncTransport, question: Mapping[str, Any], conf
         session = await transport.data(_core.get(_core.path("sessions", question["sessionId"])))
     except NotFoundError:
         raise conflict from None
-    for turn in reversed(cast(Session, session)["turns"]):
+    for turn in cast(Session, session)["turns"][::-1]:
         if turn["prompt"] == question["prompt"] and turn["agentId"] == question["agentId"]:
             return turn["id"]
     raise conflict

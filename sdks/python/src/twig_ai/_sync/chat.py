@@ -174,7 +174,7 @@ def find_lost(transport: Transport, question: Mapping[str, Any], conflict: Confl
         session = transport.data(_core.get(_core.path("sessions", question["sessionId"])))
     except NotFoundError:
         raise conflict from None
-    for turn in reversed(cast(Session, session)["turns"]):
+    for turn in cast(Session, session)["turns"][::-1]:
         if turn["prompt"] == question["prompt"] and turn["agentId"] == question["agentId"]:
             return turn["id"]
     raise conflict
