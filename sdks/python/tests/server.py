@@ -1,4 +1,4 @@
-"""The real binary on a data folder of its own, with one organization, one key and one agent that knows the sample documents."""
+"""The real binary on a data folder of its own, with one organization, one key, and agents that know the sample documents: one that quotes, one with a model."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Dict
 
+from model import Model
 from twig_ai import Twig
 
 START_TIMEOUT_S = 60
@@ -20,7 +21,15 @@ class Server:
         self._binary, self._folder = binary, folder
         self._command("orgs", "create", "acme", "--plan", "enterprise", "--per-minute", "100000")
         self.key: str = self._command("keys", "create", "--org", "acme", "--name", "tests", "--scopes", "admin")["key"]
-        environment = {**os.environ, "TWIG_WEBHOOK_ALLOW_HTTP": "true", "TWIG_WEBHOOK_ALLOW_NETWORKS": "127.0.0.0/8"}
+        self.model = Model()
+        self.words_agent_id = ""
+        environment = {
+            **os.environ,
+            "TWIG_MODEL_BASE_URL": self.model.url,
+            "TWIG_MODEL_API_KEY": "none",
+            "TWIG_WEBHOOK_ALLOW_HTTP": "true",
+            "TWIG_WEBHOOK_ALLOW_NETWORKS": "127.0.0.0/8",
+        }
         log = (folder / "server.log").open("w")
         self._process = subprocess.Popen(
             [binary, "serve", "--data-dir", str(folder), "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=log, text=True, env=environment
@@ -43,8 +52,10 @@ class Server:
             spec = twig.data_specs.create(name="policy", type="text", config={"title": "Policy", "content": POLICY})
             run = twig.data_specs.process(spec["id"])
             assert twig.data_specs.wait_for_run(spec["id"], run["id"])["status"] == "succeeded"
+            self.words_agent_id = twig.agents.create(name="words", model="double", data_spec_ids=[spec["id"]])["id"]
             return twig.agents.create(name="support", data_spec_ids=[spec["id"]])["id"]
 
     def stop(self) -> None:
         self._process.terminate()
         self._process.wait(30)
+        self.model.stop()

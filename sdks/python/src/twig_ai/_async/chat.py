@@ -120,6 +120,10 @@ class AsyncChatStream:
                 if delay is None:
                     raise failure from cut
                 await asyncio.sleep(delay)
+                if state.interaction_id is None and self._question:
+                    # The stream had begun, so the question is recorded: it is looked for before it is sent again.
+                    id = await find_turn(self._transport, self._question)
+                    self._call = self._call if id is None else _resume(id)
 
     def _next_call(self) -> Call:
         if self._state.interaction_id is None:
@@ -162,18 +166,22 @@ def _resume(interaction_id: str, last_event_id: Optional[str] = None) -> Call:
     return call
 
 
+async def find_turn(transport: AsyncTransport, question: Mapping[str, Any]) -> Optional[str]:
+    """The interaction that an earlier attempt of this question began: the newest turn of its session that asks it."""
+    try:
+        session = cast(Session, await transport.data(_core.get(_core.path("sessions", question["sessionId"]))))
+    except NotFoundError:
+        return None
+    turns = [turn["id"] for turn in session["turns"] if turn["prompt"] == question["prompt"] and turn["agentId"] == question["agentId"]]
+    return turns[-1] if turns else None
+
+
 async def find_lost(transport: AsyncTransport, question: Mapping[str, Any], conflict: ConflictError) -> str:
-    """The interaction that an earlier attempt of this question began and whose answer never arrived.
+    """The interaction whose answer never arrived, when a retry is refused because it was carried out.
 
     A first attempt's conflict is the caller's own (an agent that is not active), and so is one that no turn explains.
     """
-    if conflict.attempts < 2 or "prompt" not in question:
+    id = await find_turn(transport, question) if conflict.attempts > 1 and question else None
+    if id is None:
         raise conflict
-    try:
-        session = await transport.data(_core.get(_core.path("sessions", question["sessionId"])))
-    except NotFoundError:
-        raise conflict from None
-    for turn in cast(Session, session)["turns"][::-1]:
-        if turn["prompt"] == question["prompt"] and turn["agentId"] == question["agentId"]:
-            return turn["id"]
-    raise conflict
+    return id
