@@ -54,7 +54,7 @@ pub struct App {
     pub clock: Clock,
     pub runtime: tokio::runtime::Handle,
     pub metrics: Option<PrometheusHandle>,
-    /// Set when the process is ending: streams then close at their next event, to be resumed elsewhere.
+    /// Set when the process is ending: it is no longer ready.
     pub stopping: watch::Receiver<bool>,
 }
 

@@ -154,10 +154,15 @@ impl Problem {
     #[must_use]
     pub fn members(&self, request_id: &str) -> Value {
         let mut members = json!({"code": self.code.name(), "message": self.message, "details": self.details, "requestId": request_id});
-        if let (Code::RateLimitExceeded, Some(seconds)) = (self.code, self.retry_after_s) {
+        if let Some(seconds) = self.retry_after() {
             members["retryAfter"] = seconds.into();
         }
         members
+    }
+
+    /// What a limit's error tells in its body too.
+    fn retry_after(&self) -> Option<u64> {
+        self.retry_after_s.filter(|_| self.code == Code::RateLimitExceeded)
     }
 
     /// The body and its media type.
@@ -165,10 +170,13 @@ impl Problem {
     pub fn body(&self, request_id: &str, as_problem_json: bool) -> (Vec<u8>, &'static str) {
         if as_problem_json {
             let status = self.code.status();
-            let problem = json!({
+            let mut problem = json!({
                 "type": format!("urn:twig:problem:{}", self.code.name()), "title": status.canonical_reason().unwrap_or_default(), "status": status.as_u16(),
                 "detail": self.message, "code": self.code.name(), "details": self.details, "requestId": request_id,
             });
+            if let Some(seconds) = self.retry_after() {
+                problem["retryAfter"] = seconds.into();
+            }
             return (problem.to_string().into_bytes(), "application/problem+json");
         }
         (json!({"error": self.members(request_id), "status": "error"}).to_string().into_bytes(), "application/json")

@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::stream;
-use tokio::sync::watch;
 use twig_knowledge::live::{LiveAnswer, LiveEvent};
 
 use crate::reply::Reply;
@@ -13,25 +12,16 @@ const PING_EVERY: Duration = Duration::from_secs(8);
 const PING: &[u8] = b": ping\n\n";
 
 /// The events of an answer from number `from` on, until its end.
-pub fn reply(live: Arc<LiveAnswer>, from: usize, stopping: watch::Receiver<bool>) -> Reply {
-    let events = stream::unfold((live, from, stopping), |(live, next, mut stopping)| async move {
-        if *stopping.borrow() {
-            return None;
+///
+/// A process that is ending lets its streams come to their end: what bounds them then is the server's own time to stop.
+pub fn reply(live: Arc<LiveAnswer>, from: usize) -> Reply {
+    let events = stream::unfold((live, from), |(live, next)| async move {
+        let events = tokio::time::timeout(PING_EVERY, live.after(next)).await.unwrap_or_default();
+        if !events.is_empty() {
+            let (bytes, next) = (write(&events), next + events.len());
+            return Some((Ok(bytes), (live, next)));
         }
-        let waited = tokio::select! {
-            events = live.after(next) => Some(events),
-            () = tokio::time::sleep(PING_EVERY) => Some(Vec::new()),
-            _ = stopping.wait_for(|stop| *stop) => None,
-        };
-        match waited {
-            None => None,
-            Some(events) if events.is_empty() && live.is_done_at(next) => None,
-            Some(events) if events.is_empty() => Some((Ok(Bytes::from_static(PING)), (live, next, stopping))),
-            Some(events) => {
-                let (bytes, next) = (write(&events), next + events.len());
-                Some((Ok(bytes), (live, next, stopping)))
-            }
-        }
+        (!live.is_done_at(next)).then(|| (Ok(Bytes::from_static(PING)), (live, next)))
     });
     Reply::stream(Box::pin(events), "text/event-stream").header("cache-control", "no-store").header("x-accel-buffering", "no")
 }

@@ -11,12 +11,12 @@ use crate::settings::Settings;
 /// Checks every store without changing any, and says what to do.
 pub fn doctor(settings: &Settings, as_json: bool) -> Result<(), String> {
     let mut findings = vec![folder(&settings.data_dir)];
-    for (store, advice) in [
+    for (store, if_corrupt) in [
         ("events.db", "restore it from a backup: `twig restore FILE --force`"),
         ("content.db", "restore it from a backup: `twig restore FILE --force`"),
         ("views.db", "start the server: views are made again from the event log"),
     ] {
-        findings.push((store, check(&settings.file(store)).map_err(|problem| format!("{problem}: {advice}"))));
+        findings.push((store, check(&settings.file(store), if_corrupt)));
     }
     let healthy = findings.iter().all(|(_, result)| result.is_ok());
     let rows: Vec<_> = findings
@@ -55,23 +55,36 @@ fn folder(folder: &Path) -> (&'static str, Result<String, String>) {
     ("data folder", result)
 }
 
-fn check(file: &Path) -> Result<String, String> {
+fn check(file: &Path, if_corrupt: &str) -> Result<String, String> {
     if !file.exists() {
         return Ok("is not there yet; the first start makes it".into());
     }
-    let quick = || -> Result<String, rusqlite::Error> {
-        let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-    };
-    match quick() {
+    match quick_check(file) {
         Ok(text) if text == "ok" => Ok("is sound".into()),
-        Ok(text) => Err(format!("is corrupt ({text})")),
-        Err(error) => match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => Err("is corrupt".into()),
-            Some(rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::CannotOpen) => Err("is read-only or can't be opened".into()),
-            Some(rusqlite::ErrorCode::DiskFull) => Err("can't be checked: the disk is full".into()),
-            _ => Err("can't be checked".into()),
-        },
+        Ok(text) => Err(format!("is corrupt ({}): {if_corrupt}", text.lines().next().unwrap_or_default())),
+        Err(error) => Err(match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => format!("is corrupt: {if_corrupt}"),
+            Some(rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::CannotOpen | rusqlite::ErrorCode::PermissionDenied) => {
+                "can't be opened: give this user the right to read and write it".into()
+            }
+            Some(rusqlite::ErrorCode::DiskFull) => "can't be checked, for the disk is full: make room".into(),
+            _ => "can't be checked: the disk or its file system fails; look at the system's log".into(),
+        }),
+    }
+}
+
+/// Reads only: opened for writing, a damaged log would have its write-ahead log copied over it on the way out. A folder that can't be written has no
+/// place for what SQLite shares between processes; what lies in it then changes for nobody, and is read as it is.
+fn quick_check(file: &Path) -> Result<String, rusqlite::Error> {
+    let check = |name: &str| -> Result<String, rusqlite::Error> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        Connection::open_with_flags(name, flags)?.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+    };
+    let path = file.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let unshared = |code| matches!(code, rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::CannotOpen);
+    match check(&format!("file:{path}")) {
+        Err(error) if error.sqlite_error_code().is_some_and(unshared) => check(&format!("file:{path}?immutable=1")),
+        checked => checked,
     }
 }
 

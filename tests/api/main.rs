@@ -1,6 +1,12 @@
 //! The API through HTTP, against the real binary.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod errors;
+mod layers;
+mod quickstart;
+mod streams;
+mod tls;
+
 use serde_json::{Value, json};
 use twig_tests::{Api, Server};
 

@@ -4,12 +4,17 @@
 use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use reqwest::blocking::{Client, Response, multipart};
 use serde_json::{Value, json};
+
+pub mod log;
+pub mod model;
+pub mod stream;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -23,13 +28,28 @@ pub struct Server {
     pub url: String,
     child: Child,
     arguments: Vec<String>,
+    printed: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
     pub fn start(folder: &Path, arguments: &[&str]) -> Self {
+        Self::run(folder, &[&["serve"], arguments].concat())
+    }
+
+    /// Any command that ends in serving.
+    pub fn run(folder: &Path, arguments: &[&str]) -> Self {
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let (child, url) = spawn(folder, &arguments);
-        Self { folder: folder.to_owned(), url, child, arguments }
+        let (child, url, printed) = spawn(folder, &arguments);
+        Self { folder: folder.to_owned(), url, child, arguments, printed }
+    }
+
+    /// What stands on standard output so far.
+    pub fn printed(&self) -> String {
+        self.printed.lock().unwrap().join("\n")
+    }
+
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
     }
 
     /// kill -9.
@@ -40,23 +60,28 @@ impl Server {
 
     pub fn restart(&mut self) {
         self.kill();
-        (self.child, self.url) = spawn(&self.folder, &self.arguments);
+        (self.child, self.url, self.printed) = spawn(&self.folder, &self.arguments);
     }
 
     /// Starts again with other arguments.
     pub fn restart_with(&mut self, arguments: &[&str]) {
-        self.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        self.arguments = ["serve"].iter().chain(arguments).map(|argument| (*argument).to_owned()).collect();
         self.restart();
     }
 
     /// SIGTERM; the exit status.
     pub fn stop(&mut self) -> i32 {
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap()), nix::sys::signal::Signal::SIGTERM).unwrap();
+        self.terminate();
         self.child.wait().unwrap().code().unwrap_or(-1)
     }
 
+    /// SIGTERM alone.
+    pub fn terminate(&self) {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap()), nix::sys::signal::Signal::SIGTERM).unwrap();
+    }
+
     pub fn cli(&self, arguments: &[&str]) -> Value {
-        let out = Command::new(binary()).args(arguments).args(["--json", "--data-dir"]).arg(&self.folder).stdin(Stdio::null()).output().unwrap();
+        let out = twig(&self.folder, &[arguments, &["--json"]].concat());
         assert!(out.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
         serde_json::from_slice(&out.stdout).unwrap()
     }
@@ -82,23 +107,28 @@ impl Drop for Server {
     }
 }
 
-fn spawn(folder: &Path, arguments: &[String]) -> (Child, String) {
+/// One command on a data folder, to its end.
+pub fn twig(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(binary()).args(arguments).arg("--data-dir").arg(folder).stdin(Stdio::null()).output().unwrap()
+}
+
+fn spawn(folder: &Path, arguments: &[String]) -> (Child, String, Arc<Mutex<Vec<String>>>) {
     let mut child = Command::new(binary())
-        .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "error", "--data-dir"])
-        .arg(folder)
         .args(arguments)
+        .args(["--listen", "127.0.0.1:0", "--log-level", "error", "--data-dir"])
+        .arg(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let url = lines
-        .by_ref()
-        .map_while(Result::ok)
-        .find_map(|line| line.strip_prefix("listening on ").map(str::to_owned))
-        .expect("the server prints where it listens");
+    let printed = Arc::new(Mutex::new(Vec::new()));
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok).inspect({
+        let printed = printed.clone();
+        move |line| printed.lock().unwrap().push(line.clone())
+    });
+    let url = lines.find_map(|line| line.strip_prefix("listening on ").map(str::to_owned)).expect("the server prints where it listens");
     std::thread::spawn(move || lines.for_each(drop));
-    (child, url)
+    (child, url, printed)
 }
 
 #[derive(Clone)]

@@ -101,7 +101,7 @@ async fn chat(request: Arc<Request>) -> Answer {
     };
     let live = request.app.knowledge.ask(ask).await.map_err(problem)?;
     if streamed {
-        return Ok(sse::reply(live, 0, request.app.stopping.clone()));
+        return Ok(sse::reply(live, 0));
     }
     whole(&request, &live).await
 }

@@ -32,7 +32,7 @@ async fn resume(request: Arc<Request>) -> Answer {
     let interaction = current(&request, id).await?;
     let Some(live) = request.app.knowledge.live(request.org()?, id) else {
         let recorded = LiveAnswer::recorded(id, &interaction.body, &request.request_id);
-        return Ok(sse::reply(Arc::new(recorded), 0, request.app.stopping.clone()));
+        return Ok(sse::reply(Arc::new(recorded), 0));
     };
     let from = match request.header("last-event-id") {
         None | Some("") => 0,
@@ -41,5 +41,5 @@ async fn resume(request: Arc<Request>) -> Answer {
             number.ok_or_else(|| Problem::field("/Last-Event-ID", "is not an event of this interaction"))?.saturating_add(1)
         }
     };
-    Ok(sse::reply(live, from, request.app.stopping.clone()))
+    Ok(sse::reply(live, from))
 }
