@@ -53,6 +53,7 @@ def make(request: pytest.FixtureRequest, server: Server) -> Iterator[Callable[..
     yield make
     for client in closing:
         client.close()
+    loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from pathlib import Path
 from typing import Any
@@ -153,4 +152,5 @@ def test_a_key_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_key_is_in_no_representation() -> None:
-    assert "secret" not in json.dumps(repr(twig_ai.Twig("twigsk_secret")._transport.settings))
+    with twig_ai.Twig("twigsk_secret") as twig:
+        assert "secret" not in repr(twig._transport.settings)
