@@ -11,8 +11,8 @@ export const key = {
 export interface DataSpec { id: string; name: string; type: string; status: string; stats?: { documents: number; chunks: number } }
 export interface Agent { id: string; name: string; status: string; model: string; ragStrategy: string; description?: string; systemPrompt?: string; dataSpecs?: { id: string; enabled: boolean }[]; version: number }
 export interface Version { version: number; createdAt: string; changes: { path: string; from: unknown; to: unknown }[] }
-export interface RunError { documentName?: string; name?: string; message?: string; reason?: string }
-export interface Run { id: string; status: string; stage?: string; progress?: unknown; errors?: RunError[] }
+export interface RunError { documentUrl: string; stage: string; message: string }
+export interface Run { id: string; status: string; stage?: string; progress?: { documentsSeen: number; documentsDone: number; documentsFailed: number; chunks: number }; errors?: RunError[]; reason?: string | null }
 export interface Source { index: number; documentTitle: string; documentUrl?: string; snippet: string; score: number }
 export interface Interaction { id: string; agentId: string; prompt: string | null; response: string | null; status: string; answered: boolean | null; sources: Source[]; latencyMs: number; createdAt: string; feedback?: { rating: string; comment?: string } | null; provenance?: unknown }
 export interface Page<T> { data: T[]; pagination: { total: number; hasMore: boolean; nextCursor: string | null } }

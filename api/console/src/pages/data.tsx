@@ -63,8 +63,8 @@ function Progress({ id, ended }: { id: string; ended: () => void }) {
   return (
     <section class="card" aria-label="Run" aria-live="polite">
       <Problem failure={runs.failure} retry={runs.reload} />
-      {run ? <p><strong>{run.status}</strong> {run.stage} <span class="quiet">{run.progress ? JSON.stringify(run.progress) : ""}</span></p> : <p class="quiet">No run yet.</p>}
-      {run?.errors?.map((error, at) => <p key={at} class="bad">{error.documentName ?? error.name}: {error.message ?? error.reason}</p>)}
+      {run ? <p><strong>{run.status}</strong> {run.stage} <span class="quiet">{run.progress && `${run.progress.documentsDone} of ${run.progress.documentsSeen} documents, ${run.progress.documentsFailed} failed, ${run.progress.chunks} passages`} {run.reason}</span></p> : <p class="quiet">No run yet.</p>}
+      {run?.errors?.map((error, at) => <p key={at} class="bad">{error.documentUrl}: {error.message}</p>)}
       {run && live && <Ask label="Cancel run" question="What was read so far is dropped." act={() => call("POST", `/api/data-specs/${id}/runs/${run.id}/cancel`).then(runs.reload)} />}
     </section>
   );
