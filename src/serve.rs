@@ -8,7 +8,8 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use twig_api::{App, limits::RateLimiter};
 use twig_knowledge::Embeddings;
-use twig_workers::Workers;
+use twig_projections::Deliveries;
+use twig_workers::{WebhookTargets, Workers, deliverer::Deliverer};
 
 use crate::{
     node::{Node, hold},
@@ -37,6 +38,12 @@ where
     let owner = format!("{}-{}", std::process::id(), node.clock.now().millis());
     let sharpen = settings.embedding_model()? == Embeddings::Auto;
     let workers = Workers { bus: node.bus.clone(), views: node.views.clone(), knowledge: knowledge.clone(), clock: node.clock.clone(), owner, sharpen };
+    let deliveries = Deliveries::open(&settings.file("webhooks.db"), node.log.clone(), node.vault.clone())
+        .await
+        .map_err(|error| format!("the webhook deliveries can't be opened: {error}"))?;
+    let targets = WebhookTargets::new(settings.webhook_networks()?, settings.webhook_allow_http).map_err(|error| error.to_string())?;
+    tasks.spawn(deliveries.clone().run(cancel.clone()));
+    let deliverer = Deliverer { workers: workers.clone(), deliveries: deliveries.clone(), vault: node.vault.clone(), targets: targets.clone() };
     let app = Arc::new(App {
         bus: node.bus.clone(),
         head: node.log.subscribe(),
@@ -47,6 +54,8 @@ where
         idempotency: node.idempotency.clone(),
         knowledge: knowledge.clone(),
         limiter: limiter.clone(),
+        deliveries,
+        targets,
         clock: node.clock.clone(),
         runtime: tokio::runtime::Handle::current(),
         metrics: recorder,
@@ -73,6 +82,7 @@ where
     let running = tokio::spawn(server);
     redirect(&settings, &url)?;
     workers.spawn(&tasks, &cancel);
+    tasks.spawn(twig_workers::deliverer::run(deliverer, cancel.clone()));
     println!("listening on {url}");
     tokio::task::LocalSet::new()
         .run_until(async {

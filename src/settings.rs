@@ -54,6 +54,14 @@ pub struct Flags {
     #[arg(long, global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crawl_requests_per_second: Option<f64>,
+    /// Private networks that webhooks may be sent to (CIDRs, with commas between)
+    #[arg(long, global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_allow_networks: Option<String>,
+    /// Allow webhooks over http to loopback (development)
+    #[arg(long, global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_allow_http: Option<bool>,
     /// Allow the settings that are for development
     #[arg(long, global = true)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -90,6 +98,10 @@ pub struct Settings {
     #[serde(deserialize_with = "list")]
     pub bucket_roots: Vec<String>,
     pub crawl_requests_per_second: f64,
+    #[serde(deserialize_with = "list")]
+    pub webhook_allow_networks: Vec<String>,
+    #[serde(deserialize_with = "boolean")]
+    pub webhook_allow_http: bool,
     #[serde(deserialize_with = "boolean")]
     pub dev: bool,
     pub dev_clock_offset_s: i64,
@@ -159,7 +171,8 @@ impl Settings {
             return Err(format!("crawl_requests_per_second is {}; allowed is more than 0, up to 1000", self.crawl_requests_per_second));
         }
         self.embedding_model().map(drop)?;
-        self.networks().map(drop)
+        self.networks()?;
+        self.webhook_networks().map(drop)
     }
 
     pub fn embedding_model(&self) -> Result<Embeddings, String> {
@@ -173,13 +186,20 @@ impl Settings {
     }
 
     pub fn networks(&self) -> Result<Vec<twig_sources::IpNet>, String> {
-        let parse = |text: &String| text.parse().map_err(|_| format!("crawl_allow_networks has {text:?}; allowed are CIDRs such as 10.0.0.0/8"));
-        self.crawl_allow_networks.iter().map(parse).collect()
+        networks("crawl_allow_networks", &self.crawl_allow_networks)
+    }
+
+    pub fn webhook_networks(&self) -> Result<Vec<twig_sources::IpNet>, String> {
+        networks("webhook_allow_networks", &self.webhook_allow_networks)
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
         Path::new(&self.data_dir).join(name)
     }
+}
+
+fn networks(name: &str, given: &[String]) -> Result<Vec<twig_sources::IpNet>, String> {
+    given.iter().map(|text| text.parse().map_err(|_| format!("{name} has {text:?}; allowed are CIDRs such as 10.0.0.0/8"))).collect()
 }
 
 /// The setting's name and what is allowed; figment's own text would show a secret's value.

@@ -26,7 +26,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use twig_commands::{bus::CommandBus, clock::Clock, content::ContentStore, idempotency::Idempotency, log::EventLog, vault::Vault};
 use twig_knowledge::Knowledge;
-use twig_projections::Views;
+use twig_projections::{Deliveries, Views};
+use twig_workers::WebhookTargets;
 
 use crate::{
     dispatch::{Compiled, Raw},
@@ -51,6 +52,8 @@ pub struct App {
     pub idempotency: Idempotency,
     pub knowledge: Knowledge,
     pub limiter: RateLimiter,
+    pub deliveries: Deliveries,
+    pub targets: WebhookTargets,
     pub clock: Clock,
     pub runtime: tokio::runtime::Handle,
     pub metrics: Option<PrometheusHandle>,

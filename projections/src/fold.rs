@@ -17,6 +17,7 @@ pub enum Table {
     Uploads,
     Interactions,
     Feedback,
+    Webhooks,
 }
 
 impl Table {
@@ -32,6 +33,7 @@ impl Table {
             Self::Uploads => "uploads",
             Self::Interactions => "interactions",
             Self::Feedback => "feedback",
+            Self::Webhooks => "webhooks",
         }
     }
 
@@ -41,6 +43,7 @@ impl Table {
             Self::Agents | Self::AgentVersions => Projection::Agents,
             Self::DataSpecs | Self::Runs | Self::Uploads => Projection::DataSpecs,
             Self::Interactions | Self::Feedback => Projection::Interactions,
+            Self::Webhooks => Projection::Webhooks,
         }
     }
 }
@@ -52,10 +55,11 @@ pub enum Projection {
     Agents,
     DataSpecs,
     Interactions,
+    Webhooks,
 }
 
 impl Projection {
-    pub const ALL: [Self; 4] = [Self::Organizations, Self::Agents, Self::DataSpecs, Self::Interactions];
+    pub const ALL: [Self; 5] = [Self::Organizations, Self::Agents, Self::DataSpecs, Self::Interactions, Self::Webhooks];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -63,6 +67,7 @@ impl Projection {
             Self::Agents => "agents",
             Self::DataSpecs => "data_specs",
             Self::Interactions => "interactions",
+            Self::Webhooks => "webhooks",
         }
     }
 
@@ -76,6 +81,7 @@ impl Projection {
             Self::Agents => &[Table::Agents, Table::AgentVersions],
             Self::DataSpecs => &[Table::DataSpecs, Table::Runs, Table::Uploads],
             Self::Interactions => &[Table::Interactions, Table::Feedback],
+            Self::Webhooks => &[Table::Webhooks],
         }
     }
 
@@ -86,6 +92,7 @@ impl Projection {
             (Self::Agents, Event::Agent(event)) => crate::folds::agent::fold(rows, recorded, event),
             (Self::DataSpecs, Event::DataSpec(event)) => crate::folds::data_spec::fold(rows, recorded, event),
             (Self::Interactions, Event::Interaction(event)) => crate::folds::interaction::fold(rows, recorded, event, open),
+            (Self::Webhooks, Event::Webhook(event)) => crate::folds::webhook::fold(rows, recorded, event),
             _ => Ok(()),
         }
     }

@@ -10,7 +10,7 @@ use twig_domain::{
     Timestamp,
     agent::AgentSettings,
     data_spec::{DataSpecSettings, PublishedIndex, UploadedFile},
-    id::{AgentId, DataSpecId, InteractionId, KeyId, OrgId, RunId},
+    id::{AgentId, DataSpecId, InteractionId, KeyId, OrgId, RunId, WebhookId},
     organization::{Limits, Plan, Scope},
 };
 
@@ -170,6 +170,11 @@ impl Views {
     pub async fn agent_settings_at(&self, organization: OrgId, id: AgentId, version: u64) -> Result<Option<AgentSettings>, ViewError> {
         let row = self.one(Table::AgentVersions, organization, format!("{id}:{version}")).await?;
         row.map(|row| typed(&row.body["_settings"])).transpose()
+    }
+
+    /// A webhook as it is stored: its headers' values are sealed.
+    pub async fn webhook(&self, organization: OrgId, id: WebhookId) -> Result<Option<Resource>, ViewError> {
+        Ok(self.one(Table::Webhooks, organization, id.to_string()).await?.map(resource))
     }
 
     pub async fn data_spec(&self, organization: OrgId, id: DataSpecId) -> Result<Option<Resource>, ViewError> {

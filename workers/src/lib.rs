@@ -2,16 +2,20 @@
 //!
 //! Invariant: a loop can be killed anywhere and begun again: what it does is a command, and a command that was carried out is not carried out twice.
 
+pub mod deliverer;
 mod ingester;
 mod scheduler;
 mod sharpener;
 mod sweeper;
+mod targets;
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use twig_commands::{bus::CommandBus, clock::Clock};
 use twig_domain::{Actor, EventMeta, id::OrgId};
 use twig_knowledge::Knowledge;
 use twig_projections::Views;
+
+pub use targets::WebhookTargets;
 
 #[derive(Clone)]
 pub struct Workers {

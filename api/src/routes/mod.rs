@@ -4,6 +4,7 @@ mod agents;
 mod api_keys;
 mod chat;
 mod data_specs;
+mod deliveries;
 mod files;
 mod interactions;
 mod operations;
@@ -12,6 +13,7 @@ mod runs;
 mod search;
 mod sessions;
 mod stream;
+mod webhooks;
 
 use serde::Deserialize;
 
@@ -29,6 +31,8 @@ pub fn add_all(all: &mut Vec<Route>) {
     sessions::routes(all);
     api_keys::routes(all);
     organization::routes(all);
+    webhooks::routes(all);
+    deliveries::routes(all);
     operations::routes(all);
 }
 

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod data_spec;
 pub mod interaction;
 pub mod organization;
+pub mod webhook;
 
 use twig_commands::log::RecordedEvent;
 

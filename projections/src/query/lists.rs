@@ -132,6 +132,10 @@ impl Views {
         self.plain_list(Table::Agents, organization, None, query).await
     }
 
+    pub async fn webhooks(&self, organization: OrgId, query: ListQuery) -> Result<Page, ViewError> {
+        self.plain_list(Table::Webhooks, organization, None, query).await
+    }
+
     pub async fn agent_versions(&self, organization: OrgId, id: AgentId, query: ListQuery) -> Result<Page, ViewError> {
         self.plain_list(Table::AgentVersions, organization, Some(id.to_string()), query).await
     }

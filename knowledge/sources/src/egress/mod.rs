@@ -67,6 +67,7 @@ impl EgressClient {
     /// # Errors
     /// When TLS cannot be set up. The process must have installed a rustls provider.
     pub fn new(policy: Arc<NetworkPolicy>, options: EgressOptions) -> Result<Self, EgressError> {
+        #[expect(clippy::disallowed_methods, reason = "this is the one client of the rule")]
         let http = reqwest::Client::builder()
             .user_agent(&options.user_agent)
             .dns_resolver(Arc::new(CheckedResolver { policy: Arc::clone(&policy) }))
@@ -140,6 +141,18 @@ impl Reply {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.response.headers().get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The first `limit_bytes` of the body, as far as they come; the rest is never read.
+    pub async fn beginning(mut self, limit_bytes: usize) -> Bytes {
+        let mut body = BytesMut::new();
+        while body.len() < limit_bytes
+            && let Ok(Ok(Some(piece))) = tokio::time::timeout(self.options.silence, self.response.chunk()).await
+        {
+            body.extend_from_slice(&piece);
+        }
+        body.truncate(limit_bytes);
+        body.freeze()
     }
 
     /// The body, decompressed, of at most `limit_bytes`.

@@ -1,0 +1,140 @@
+//! Where webhooks may be sent. Checked when a webhook is registered, and again by the egress client on every address really dialled.
+//!
+//! https only; http to loopback, and nothing else, where the operator allows it for development.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use twig_sources::{EgressClient, EgressError, EgressOptions, IpNet, NetworkPolicy};
+use url::{Host, Url};
+
+/// The whole of an attempt: a 2xx later than this is a failure.
+pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
+const MAX_URL_CHARS: usize = 2048;
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(3);
+
+#[derive(Clone)]
+pub struct WebhookTargets {
+    policy: Arc<NetworkPolicy>,
+    allow_http: bool,
+    secure: EgressClient,
+    /// For http to loopback; absent where it is not allowed.
+    plain: Option<EgressClient>,
+}
+
+impl WebhookTargets {
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new(allow: Vec<IpNet>, allow_http: bool) -> Result<Self, EgressError> {
+        let options = EgressOptions { user_agent: concat!("Twig-Webhooks/", env!("CARGO_PKG_VERSION")).into(), silence: ATTEMPT_TIMEOUT, total: ATTEMPT_TIMEOUT };
+        let policy = Arc::new(NetworkPolicy::new(allow.clone()));
+        let loopback = ["127.0.0.0/8", "::1/128"].into_iter().filter_map(|network| network.parse().ok());
+        let local = Arc::new(NetworkPolicy::new(allow.into_iter().chain(loopback).collect()));
+        let secure = EgressClient::new(policy.clone(), options.clone())?;
+        let plain = allow_http.then(|| EgressClient::new(local, options)).transpose()?;
+        Ok(Self { policy, allow_http, secure, plain })
+    }
+
+    /// The client for a URL; none where its scheme is not allowed (any more).
+    pub(crate) fn client(&self, url: &Url) -> Option<&EgressClient> {
+        match url.scheme() {
+            "https" => Some(&self.secure),
+            "http" if is_loopback(url) => self.plain.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether a URL may be registered, and why not. A name that can't be resolved now may be later: it is checked at every connection.
+    ///
+    /// # Errors
+    /// The reason, for people.
+    pub async fn check(&self, text: &str) -> Result<(), String> {
+        if text.chars().count() > MAX_URL_CHARS {
+            return Err(format!("must have at most {MAX_URL_CHARS} characters"));
+        }
+        let url = Url::parse(text).map_err(|_| "must be an absolute URL".to_owned())?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("must not carry a user name or password; use headers".into());
+        }
+        match url.scheme() {
+            "https" => {}
+            "http" if self.allow_http && is_loopback(&url) => return Ok(()),
+            "http" if self.allow_http => return Err("must be https; http is allowed to loopback only".into()),
+            _ => return Err("must be an https URL".into()),
+        }
+        let refused = || "its address is private, loopback, link-local or otherwise not on the public internet".to_owned();
+        match url.host() {
+            Some(Host::Ipv4(ip)) => self.policy.permits(ip.into()).then_some(()).ok_or_else(refused),
+            Some(Host::Ipv6(ip)) => self.policy.permits(ip.into()).then_some(()).ok_or_else(refused),
+            Some(Host::Domain(name)) => {
+                let looked = tokio::time::timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host((name, url.port_or_known_default().unwrap_or(443)))).await;
+                let addresses: Vec<IpAddr> = looked.ok().and_then(Result::ok).into_iter().flatten().map(|address| address.ip()).collect();
+                if addresses.iter().any(|ip| !self.policy.permits(*ip)) { Err(refused()) } else { Ok(()) }
+            }
+            None => Err("must name a host".into()),
+        }
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn targets(allow: &[&str], allow_http: bool) -> WebhookTargets {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        WebhookTargets::new(allow.iter().map(|network| network.parse().unwrap()).collect(), allow_http).unwrap()
+    }
+
+    #[tokio::test]
+    async fn every_spelling_of_a_private_address_is_refused() {
+        let targets = targets(&[], false);
+        for url in [
+            "http://example.com/",
+            "https://127.0.0.1/",
+            "https://localhost/",
+            "https://2130706433/",
+            "https://0177.0.0.1/",
+            "https://0x7f.1/",
+            "https://[::1]/",
+            "https://[::ffff:10.0.0.1]/",
+            "https://[64:ff9b::a00:1]/",
+            "https://[fe80::1]/",
+            "https://[fd00::1]/",
+            "https://10.1.2.3/",
+            "https://169.254.169.254/latest/meta-data",
+            "https://0.0.0.0/",
+            "https://user:secret@example.com/",
+            "ftp://example.com/",
+            "not a url",
+        ] {
+            assert!(targets.check(url).await.is_err(), "{url}");
+        }
+        assert!(targets.check("https://8.8.8.8/hook").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn development_allows_http_to_loopback_alone() {
+        let targets = targets(&[], true);
+        assert!(targets.check("http://127.0.0.1:9/hook").await.is_ok());
+        assert!(targets.check("http://localhost:9/hook").await.is_ok());
+        assert!(targets.check("http://10.0.0.1/hook").await.is_err());
+        assert!(targets.check("http://8.8.8.8/hook").await.is_err());
+        assert!(targets.check("https://127.0.0.1/hook").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_allowed_network_may_be_reached() {
+        let targets = targets(&["10.0.0.0/8"], false);
+        assert!(targets.check("https://10.1.2.3/").await.is_ok());
+        assert!(targets.check("https://192.168.1.1/").await.is_err());
+    }
+}
