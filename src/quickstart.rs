@@ -16,6 +16,8 @@ use crate::{commands, serve::serve, settings::Settings};
 const MAX_FILES: usize = 2000;
 const MAX_FILE_BYTES: u64 = 50 << 20;
 const UPLOAD_AT_ONCE: usize = 20;
+/// Titles that a first question is tried with.
+const MAX_FIRST_TITLES: usize = 5;
 const FIRST_QUESTION: &str = "What happens between a request and its answer?";
 
 pub async fn run(settings: Settings, folder: Option<PathBuf>, question: Option<String>) -> Result<(), String> {
@@ -27,9 +29,9 @@ pub async fn run(settings: Settings, folder: Option<PathBuf>, question: Option<S
     let (_, key) = commands::issue(&node, org, "quickstart", vec![Scope::Admin], None, false).await?;
     drop(node);
     println!("{} files from {}", files.len(), folder.display());
-    let question = question.unwrap_or_else(|| if own_docs { FIRST_QUESTION.into() } else { "What is this about?".into() });
+    let question = question.or_else(|| own_docs.then(|| FIRST_QUESTION.into()));
     serve(settings, move |url, _: Arc<App>| async move {
-        if let Err(error) = first_answer(&url, &key, files, &question).await {
+        if let Err(error) = first_answer(&url, &key, files, question).await {
             eprintln!("twig: the quickstart could not be finished: {error}");
         }
     })
@@ -83,7 +85,7 @@ impl Client {
 }
 
 /// Everything over the REST API, as any client would.
-async fn first_answer(url: &str, key: &str, files: Vec<PathBuf>, question: &str) -> Result<(), String> {
+async fn first_answer(url: &str, key: &str, files: Vec<PathBuf>, question: Option<String>) -> Result<(), String> {
     #[expect(clippy::disallowed_methods, reason = "a client of our own server on this machine")]
     let http = reqwest::Client::builder().danger_accept_invalid_certs(true).build().map_err(|error| error.to_string())?;
     let client = Client { http, url: url.to_owned(), key: key.to_owned() };
@@ -116,7 +118,10 @@ async fn first_answer(url: &str, key: &str, files: Vec<PathBuf>, question: &str)
     }
     let agent = client.post("/api/agents", &json!({"name": "quickstart", "dataSpecIds": [spec]})).await?;
     let agent = agent["id"].as_str().unwrap_or_default().to_owned();
-    let answer = client.post("/api/chat", &json!({"prompt": question, "agentId": agent})).await?;
+    let (question, answer) = match question {
+        Some(question) => (question.clone(), client.post("/api/chat", &json!({"prompt": question, "agentId": agent})).await?),
+        None => ask_of_a_title(&client, &spec, &agent).await?,
+    };
     println!("\n{question}\n\n{}\n", answer["response"].as_str().unwrap_or_default());
     for source in answer["sources"].as_array().into_iter().flatten() {
         println!("  [{}] {} ({})", source["index"], source["documentTitle"].as_str().unwrap_or_default(), source["documentUrl"].as_str().unwrap_or_default());
@@ -125,6 +130,24 @@ async fn first_answer(url: &str, key: &str, files: Vec<PathBuf>, question: &str)
         "\nAsk more:\n\n  curl -s {url}/api/chat -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\\n    -d '{{\"agentId\": \"{agent}\", \"prompt\": \"…\"}}'\n\nServing at {url}; end with Ctrl-C."
     );
     Ok(())
+}
+
+/// Of an unknown folder the one thing to ask for is what its documents call themselves; the first answer that has sources is shown.
+async fn ask_of_a_title(client: &Client, spec: &str, agent: &str) -> Result<(String, Value), String> {
+    let documents = client.get(&format!("/api/data-specs/{spec}/documents")).await?;
+    let titles = documents.as_array().into_iter().flatten().filter(|document| document["title"] != document["name"]);
+    let mut questions: Vec<String> =
+        titles.take(MAX_FIRST_TITLES).filter_map(|document| Some(format!("What is there to know about {}?", document["title"].as_str()?))).collect();
+    let last = "What is this about?".to_owned();
+    questions.push(last.clone());
+    let mut answer = Value::Null;
+    for question in questions {
+        answer = client.post("/api/chat", &json!({"prompt": question, "agentId": agent})).await?;
+        if answer["answered"] == true {
+            return Ok((question, answer));
+        }
+    }
+    Ok((last, answer))
 }
 
 /// Shows a run's progress until its end.

@@ -75,6 +75,7 @@ fn type_names(kind: &jsonschema::error::TypeKind) -> String {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
 
     fn pointers(schema: Value, body: Value) -> Vec<String> {
@@ -96,6 +97,66 @@ mod tests {
     fn what_is_no_json_object_is_refused() {
         for body in [&b"{"[..], b"", b"[]", b"17", b"null", b"\"x\"", b"\xff\xfe", b"{} {}"] {
             assert_eq!(parse(body).unwrap_err().code, Code::InvalidRequest);
+        }
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            ".{0,8}".prop_map(Value::from)
+        ];
+        leaf.prop_recursive(4, 32, 4, |inner| {
+            let object = prop::collection::vec((".{0,6}", inner.clone()), 0..4).prop_map(|members| Value::Object(members.into_iter().collect()));
+            prop_oneof![prop::collection::vec(inner, 0..4).prop_map(Value::from), object]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_an_object_or_a_problem(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            match parse(&bytes) {
+                Ok(value) => prop_assert!(value.is_object()),
+                Err(problem) => prop_assert_eq!(problem.code, Code::InvalidRequest),
+            }
+        }
+
+        #[test]
+        fn any_json_is_an_object_or_a_problem(value in values()) {
+            let parsed = parse(value.to_string().as_bytes());
+            prop_assert_eq!(parsed.is_ok(), value.is_object());
+            prop_assert_eq!(parsed.ok(), value.is_object().then_some(value));
+        }
+
+        #[test]
+        fn every_member_that_does_not_fit_is_named_and_no_other(fits in prop::collection::btree_map("[a-z~/é ]{1,8}", any::<Option<bool>>(), 1..12)) {
+            // A member fits, is of another type, or is missing.
+            let properties: Value = fits.keys().map(|name| (name.clone(), json!({"type": "integer"}))).collect::<serde_json::Map<_, _>>().into();
+            let schema = json!({"type": "object", "required": fits.keys().collect::<Vec<_>>(), "properties": properties});
+            let given = |(name, fit): (&String, &Option<bool>)| fit.map(|fit| (name.clone(), if fit { json!(1) } else { json!("one") }));
+            let body: Value = fits.iter().filter_map(given).collect::<serde_json::Map<_, _>>().into();
+            let pointer = |name: &String| format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+            let mut expected: Vec<String> = fits.iter().filter(|(_, fit)| **fit != Some(true)).map(|(name, _)| pointer(name)).collect();
+            if expected.is_empty() {
+                prop_assert!(check(&compile(&schema).unwrap(), &body).is_ok());
+            } else {
+                let mut found = pointers(schema, body);
+                found.sort();
+                expected.sort();
+                prop_assert_eq!(found, expected);
+            }
+        }
+
+        #[test]
+        fn a_body_of_any_shape_is_checked_without_panic_and_named_by_pointers_into_it(body in values()) {
+            let schema = json!({"type": "object", "additionalProperties": false, "required": ["a"], "properties": {"a": {"type": "array", "items": {"type": "string"}}}});
+            if let Err(problem) = check(&compile(&schema).unwrap(), &body) {
+                let fields = problem.details["fields"].as_array().unwrap();
+                prop_assert!(!fields.is_empty() && fields.len() <= MAX_FIELDS_NAMED);
+                prop_assert!(fields.iter().all(|field| field["pointer"] == "/a" || body.pointer(field["pointer"].as_str().unwrap()).is_some()));
+            }
         }
     }
 }

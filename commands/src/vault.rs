@@ -19,11 +19,11 @@ use chacha20poly1305::{
 };
 use hkdf::Hkdf;
 use moka::sync::Cache;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use sha2::Sha256;
 use twig_domain::{Sealed, id::OrgId};
 
-use crate::ids::random_bytes;
+use crate::{content::sha256, ids::random_bytes};
 
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
@@ -227,7 +227,8 @@ impl Vault {
         let key = match self.keys.get(&sealed.subject) {
             Some(key) => Some(key),
             None => {
-                let found = self.stored(&self.lock(), &sealed.subject)?;
+                let store = self.lock();
+                let found = self.stored(&store, &sealed.subject)?;
                 found.inspect(|key| self.keys.insert(sealed.subject.clone(), key.clone()))
             }
         };
@@ -240,10 +241,18 @@ impl Vault {
     /// Destroys a subject's key: what was sealed with it can never be read again.
     pub fn destroy(&self, organization: OrgId, subject: &Subject) -> Result<bool, VaultError> {
         let name = self.subject_name(organization, subject);
-        self.keys.invalidate(&name);
-        let store = self.lock();
+        let mut store = self.lock();
         store.pragma_update(None, "secure_delete", true)?;
-        Ok(store.execute("DELETE FROM subject_keys WHERE subject = ?1", params![name])? > 0)
+        let transaction = store.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let wrapped: Option<Vec<u8>> =
+            transaction.query_row("DELETE FROM subject_keys WHERE subject = ?1 RETURNING wrapped", [&name], |row| row.get(0)).optional()?;
+        if let Some(wrapped) = &wrapped {
+            transaction.execute("INSERT OR IGNORE INTO destroyed_keys (wrapped_sha256) VALUES (?1)", [sha256(wrapped)])?;
+        }
+        transaction.commit()?;
+        // Under the store's lock, and after the row is gone: nobody can have read it back into the cache.
+        self.keys.invalidate(&name);
+        Ok(wrapped.is_some())
     }
 }
 

@@ -322,8 +322,8 @@ impl Knowledge {
         let mut tries = 0;
         loop {
             tries += 1;
-            let context =
-                CommandContext { idempotency: idempotency.clone(), subject_keys: vec![task.key.clone()], ..CommandContext::of(task.ask.meta.clone()) };
+            // The subject's key was stored with the question; it is not given again, so that an answer under way cannot undo an erasure.
+            let context = CommandContext { idempotency: idempotency.clone(), ..CommandContext::of(task.ask.meta.clone()) };
             match self.bus.execute::<Interaction>(task.id, vec![command.clone()], context).await {
                 Ok(outcome) => return Ok(outcome.position.unwrap_or(0)),
                 Err(CommandError::Unavailable(error)) if tries < MAX_COMPLETION_TRIES => {

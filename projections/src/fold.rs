@@ -129,6 +129,8 @@ pub enum FoldError {
     Store(#[from] rusqlite::Error),
     #[error("a row is damaged")]
     Damaged,
+    #[error("{0}")]
+    Unreadable(#[from] twig_domain::event::UnreadableEvent),
 }
 
 /// Rows in memory: a look into the past, and tests.

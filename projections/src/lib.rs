@@ -10,6 +10,8 @@ mod query;
 mod rebuild;
 mod runner;
 mod store;
+#[cfg(test)]
+mod tests;
 mod time_travel;
 mod views;
 mod webhooks;

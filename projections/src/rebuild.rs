@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use rusqlite::{TransactionBehavior, params};
 use twig_commands::vault::Vault;
-use twig_domain::Sealed;
 
 use crate::{
     fold::Projection,
-    runner::{MAX_BATCH_EVENTS, fold_batch},
+    runner::{Keys, MAX_BATCH_EVENTS, fold_batch},
     store,
     views::{ViewError, Views, all_rows},
 };
@@ -57,8 +56,9 @@ impl Views {
         let events: Vec<_> = self.log.read(from, MAX_BATCH_EVENTS).await?.into_iter().map(Arc::new).collect();
         self.change(move |connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let open = |sealed: &Sealed| vault.open_text(sealed).ok().flatten();
-            let reached = fold_batch(&transaction, projection, version, &events, &open)?;
+            let keys = Keys::of(&vault);
+            let reached = fold_batch(&transaction, projection, version, &events, &|sealed| keys.open(sealed))?;
+            keys.check()?;
             transaction.commit()?;
             Ok(reached)
         })

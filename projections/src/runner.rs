@@ -3,13 +3,13 @@
 //! Checkpoints are read again inside the transaction, so that two processes on one file cannot fold an event twice. A poison event is parked with its
 //! error and never stops the feed.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{cell::Cell, collections::HashMap, sync::Arc, time::Duration};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use tokio_util::sync::CancellationToken;
 use twig_commands::{
     log::{EventLog, RecordedEvent},
-    vault::Vault,
+    vault::{Vault, VaultError},
 };
 use twig_domain::Sealed;
 
@@ -83,8 +83,11 @@ pub fn fold_batch(transaction: &Transaction, projection: Projection, version: i6
     let mut reached = position as u64;
     let mut rows = BatchRows::new(transaction, version);
     for recorded in events.iter().filter(|recorded| recorded.position > position as u64) {
-        if let Err(error) = fold_one(&mut rows, projection, recorded, open) {
-            park(transaction, projection, version, recorded.position, &error)?;
+        match fold_one(&mut rows, projection, recorded, open) {
+            Ok(()) => {}
+            // The store's trouble is not the event's fault: the whole batch is tried again.
+            Err(FoldError::Store(error)) if error.sqlite_error_code().is_some() => return Err(error.into()),
+            Err(error) => park(transaction, projection, version, recorded.position, &error.to_string())?,
         }
         reached = recorded.position;
     }
@@ -97,9 +100,33 @@ pub fn fold_batch(transaction: &Transaction, projection: Projection, version: i6
     Ok(reached)
 }
 
-fn fold_one(rows: &mut BatchRows, projection: Projection, recorded: &RecordedEvent, open: Opener) -> Result<(), String> {
-    let event = recorded.event().map_err(|error| error.to_string())?;
-    projection.fold(rows, recorded, &event, open).map_err(|error: FoldError| error.to_string())
+/// The keys that a batch opens words with. Where their store fails, the batch fails, for the words would seem erased.
+pub struct Keys<'a> {
+    vault: &'a Vault,
+    failed: Cell<Option<rusqlite::Error>>,
+}
+
+impl<'a> Keys<'a> {
+    pub fn of(vault: &'a Vault) -> Self {
+        Self { vault, failed: Cell::new(None) }
+    }
+
+    pub fn open(&self, sealed: &Sealed) -> Option<String> {
+        self.vault.open_text(sealed).unwrap_or_else(|error| {
+            if let VaultError::Store(error) = error {
+                self.failed.set(Some(error));
+            }
+            None
+        })
+    }
+
+    pub fn check(self) -> Result<(), ViewError> {
+        self.failed.into_inner().map_or(Ok(()), |error| Err(error.into()))
+    }
+}
+
+fn fold_one(rows: &mut BatchRows, projection: Projection, recorded: &RecordedEvent, open: Opener) -> Result<(), FoldError> {
+    projection.fold(rows, recorded, &recorded.event()?, open)
 }
 
 fn park(connection: &Connection, projection: Projection, version: i64, position: u64, error: &str) -> Result<(), rusqlite::Error> {
@@ -116,11 +143,12 @@ impl Views {
         let reached = self.write(|connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let live = crate::views::live_versions(&transaction)?;
-            let open = |sealed: &Sealed| vault.open_text(sealed).ok().flatten();
+            let keys = Keys::of(vault);
             let mut reached = u64::MAX;
             for (projection, version) in &live {
-                reached = reached.min(fold_batch(&transaction, *projection, *version, &events, &open)?);
+                reached = reached.min(fold_batch(&transaction, *projection, *version, &events, &|sealed| keys.open(sealed))?);
             }
+            keys.check()?;
             transaction.commit()?;
             Ok(reached)
         })?;

@@ -104,7 +104,8 @@ fn a_request_that_is_not_valid_has_every_offence_named() {
 
     let unknown = met(INVALID_REQUEST, asking(&server, &api, "GET", "/api/agents?colour=red"));
     assert_eq!(unknown.pointers(), ["/colour"]);
-    for query in ["limit=0", "limit=201", "limit=-1", "limit=ten", "limit=", "offset=-1", "offset=x", "cursor=nonsense", "offset=1&cursor=x", "limit=1&limit=2"] {
+    for query in ["limit=0", "limit=201", "limit=-1", "limit=ten", "limit=", "offset=-1", "offset=x", "cursor=nonsense", "offset=1&cursor=x", "limit=1&limit=2"]
+    {
         met(INVALID_REQUEST, asking(&server, &api, "GET", &format!("/api/agents?{query}")));
     }
     for name in ["a", "b", "c"] {

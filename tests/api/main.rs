@@ -1,8 +1,11 @@
 //! The API through HTTP, against the real binary.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod begin;
+mod bodies;
 mod errors;
 mod layers;
+mod lists;
 mod quickstart;
 mod streams;
 mod tls;

@@ -48,3 +48,13 @@ fn a_folder_is_asked_within_one_command() {
     let recorded: Value = api.request(&server, "GET", "/api/interactions", None).json().unwrap();
     assert_eq!(recorded["pagination"]["total"], QUESTIONS.len() + 3);
 }
+
+#[test]
+fn a_folder_without_a_question_is_asked_one_that_it_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/library");
+    let mut server = Server::run(&folder.path().join("data"), &["quickstart", library.to_str().unwrap()]);
+    let printed = eventually(|| Some(server.printed()).filter(|text| text.contains("Serving at")));
+    assert!(printed.contains("  [1] "), "it is shown with its sources: {printed}");
+    assert_eq!(server.stop(), 0);
+}

@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use twig_tests::{Server, log, twig};
+use twig_tests::{Server, eventually, log, twig};
 
 use crate::start;
 
@@ -187,5 +187,43 @@ fn a_full_disk_is_named_and_nothing_is_lost_on_it() {
     server.folder = data;
     server.restart();
     assert_eq!(api.ok(&server, "GET", &format!("/api/agents/{agent}"), None, 200)["name"], "kept");
+    server.kill();
+}
+
+#[test]
+fn a_disk_that_fills_up_refuses_writes_and_takes_them_again_when_there_is_room() {
+    let (folder, mut server, api, agent) = used();
+    let Some(mount) = Mount::new(folder.path()) else {
+        eprintln!("skipped: only root can mount the small file system that this fills");
+        return;
+    };
+    let data = mount.0.join("data");
+    copy(&server.folder, &data);
+    server.folder = data;
+    server.restart();
+    let create = || api.request(&server, "POST", "/api/agents", Some(&json!({"name": "more", "description": "x".repeat(900)}))).status().as_u16();
+    assert_eq!(create(), 201);
+    let filler = mount.0.join("filler");
+    assert!(fs::write(&filler, vec![1; 16 << 20]).is_err());
+    let mut made = 1;
+    let refused = loop {
+        match create() {
+            201 => made += 1,
+            refused => break refused,
+        }
+        assert!(made < 1000, "the disk is full");
+    };
+    assert_eq!(refused, 503);
+    assert_eq!(doctor(&server.folder).1, 1);
+    fs::remove_file(filler).unwrap();
+    eventually(|| (create() == 201).then_some(()));
+    made += 1;
+    // Reads see all that was acknowledged; what was refused may not be there.
+    let page: Value = api.request(&server, "GET", "/api/agents?limit=1", None).json().unwrap();
+    assert_eq!(page["pagination"]["total"], made + 1);
+    server.restart();
+    assert_eq!(api.ok(&server, "GET", &format!("/api/agents/{agent}"), None, 200)["name"], "kept");
+    assert_eq!(server.cli(&["projections", "rebuild", "agents"])["differingRows"], 0);
+    assert_eq!(doctor(&server.folder).1, 0);
     server.kill();
 }

@@ -175,3 +175,46 @@ fn everything_ends(server: &Server, api: &Api) {
     eventually(|| none("/api/data-specs", &["processing"]));
     eventually(|| none("/api/interactions", &["started"]));
 }
+
+const RETRIED_KILLS: u64 = 20;
+
+/// A client that got no answer asks again with the same key: what it wanted is then there once, whether or not the first request had come through.
+#[test]
+fn a_retry_after_a_kill_makes_nothing_twice() {
+    let (_folder, mut server, api) = start(&["--embeddings", "static"]);
+    let mut wanted = 0;
+    let create = |url: &str, n: u64| {
+        let request = api.http.post(format!("{url}/api/agents")).bearer_auth(&api.key).header("idempotency-key", format!("agent {n}"));
+        request.json(&json!({"name": format!("agent {n}")})).send().ok().map(|answer| answer.status().as_u16())
+    };
+    for kill in 0..RETRIED_KILLS {
+        let answered = AtomicUsize::new(0);
+        let cut_off = std::thread::scope(|scope| {
+            let (url, answered, create, first) = (server.url.clone(), &answered, &create, wanted);
+            let client = scope.spawn(move || {
+                (first..).find(|n| {
+                    let status = create(&url, *n);
+                    answered.fetch_add(1, Ordering::SeqCst);
+                    status != Some(201)
+                })
+            });
+            eventually(|| (answered.load(Ordering::SeqCst) as u64 > kill % 5).then_some(()));
+            std::thread::sleep(Duration::from_micros(kill * 1531 % 4000));
+            server.kill();
+            client.join().unwrap().unwrap()
+        });
+        server.restart();
+        // 409 where it had come through and only its answer was lost.
+        let status = create(&server.url, cut_off);
+        assert!(matches!(status, Some(201 | 409)), "{status:?}");
+        wanted = cut_off + 1;
+    }
+    let mut names = BTreeMap::new();
+    for offset in (0..wanted).step_by(200) {
+        let page = api.ok(&server, "GET", &format!("/api/agents?limit=200&offset={offset}"), None, 200);
+        for agent in page.as_array().unwrap() {
+            *names.entry(agent["name"].as_str().unwrap().to_owned()).or_insert(0) += 1;
+        }
+    }
+    assert_eq!((names.len() as u64, names.values().all(|times| *times == 1)), (wanted, true), "{names:?}");
+}

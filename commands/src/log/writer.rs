@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use twig_domain::{Timestamp, id::EventId};
 
 use super::{Append, Appended, LogError, Queued};
-use crate::{clock::Clock, ids::new_id};
+use crate::{clock::Clock, content::sha256, ids::new_id};
 
 const MAX_BATCH_APPENDS: usize = 1024;
 const MAX_BATCH_BYTES: usize = 4 << 20;
@@ -119,6 +119,7 @@ fn insert(transaction: &Transaction, append: &Append, position: &mut u64, record
         match stored.query_row([&subject.subject], |row| row.get::<_, Vec<u8>>(0)).optional()? {
             Some(wrapped) if wrapped != subject.wrapped => return Ok(Appended::SubjectKeyConflict),
             Some(_) => {}
+            None if is_destroyed(transaction, &subject.wrapped)? => return Ok(Appended::SubjectKeyConflict),
             None => {
                 transaction
                     .prepare_cached("INSERT INTO subject_keys (subject, wrapped) VALUES (?1, ?2)")?
@@ -156,4 +157,9 @@ fn insert(transaction: &Transaction, append: &Append, position: &mut u64, record
         keep.execute(params![key.organization.to_string(), key.key, key.route, key.fingerprint, *position as i64, expires_at])?;
     }
     Ok(Appended::At(*position))
+}
+
+/// Whether a key was erased while somebody still held it.
+fn is_destroyed(transaction: &Transaction, wrapped: &[u8]) -> Result<bool, rusqlite::Error> {
+    transaction.prepare_cached("SELECT 1 FROM destroyed_keys WHERE wrapped_sha256 = ?1")?.exists([sha256(wrapped)])
 }

@@ -15,6 +15,11 @@ CREATE TABLE IF NOT EXISTS events (
 );
 CREATE TRIGGER IF NOT EXISTS events_are_never_updated BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
 CREATE TRIGGER IF NOT EXISTS events_are_never_deleted BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END;
+-- INSERT OR REPLACE would take an event away without a DELETE.
+CREATE TRIGGER IF NOT EXISTS events_are_never_replaced BEFORE INSERT ON events
+WHEN EXISTS (SELECT 1 FROM events WHERE position = NEW.position)
+    OR EXISTS (SELECT 1 FROM events WHERE aggregate_type = NEW.aggregate_type AND aggregate_id = NEW.aggregate_id AND sequence = NEW.sequence)
+BEGIN SELECT RAISE(ABORT, 'events are never replaced'); END;
 
 -- Outcomes of requests with an Idempotency-Key, written with the events they name.
 CREATE TABLE IF NOT EXISTS idempotency (
@@ -32,6 +37,11 @@ CREATE TABLE IF NOT EXISTS idempotency (
 CREATE TABLE IF NOT EXISTS subject_keys (
     subject TEXT PRIMARY KEY,
     wrapped BLOB NOT NULL
+) WITHOUT ROWID;
+
+-- SHA-256 of destroyed keys: one that somebody still holds is never stored again.
+CREATE TABLE IF NOT EXISTS destroyed_keys (
+    wrapped_sha256 TEXT PRIMARY KEY
 ) WITHOUT ROWID;
 
 -- One row: shows whether the master key is the one this log was written with.

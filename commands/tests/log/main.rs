@@ -1,0 +1,51 @@
+//! The event log: its contract on SQLite, random interleavings against a model, and a writer that is killed.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod contract;
+mod killed;
+mod model;
+
+use std::path::Path;
+
+use contract::append;
+use serde_json::json;
+use twig_commands::{clock::Clock, log::EventLog};
+
+fn open(folder: &Path) -> EventLog {
+    EventLog::open(&folder.join("events.db"), Clock::system(0)).unwrap()
+}
+
+macro_rules! on_sqlite {
+    ($($behaviour:ident),+ $(,)?) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $behaviour() {
+            let folder = tempfile::tempdir().unwrap();
+            contract::$behaviour(|| open(folder.path())).await;
+        }
+    )+};
+}
+
+on_sqlite!(
+    concurrent_writers_lose_double_and_disorder_nothing,
+    a_stale_command_fails_alone_and_whole,
+    an_idempotency_key_is_written_with_its_events,
+    every_handle_sees_what_any_appends,
+    a_log_goes_on_where_it_was_left,
+);
+
+#[tokio::test]
+async fn an_event_can_neither_be_changed_nor_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = open(folder.path());
+    log.append(append("a", 0, [json!(1)])).await.unwrap();
+    let connection = rusqlite::Connection::open(folder.path().join("events.db")).unwrap();
+    let columns = "aggregate_type, aggregate_id, sequence, event_type, event_version";
+    let replace = format!("INSERT OR REPLACE INTO events SELECT {columns}, '2', metadata, position, event_id, recorded_at, organization FROM events");
+    let replace_by_position = format!(
+        "INSERT OR REPLACE INTO events SELECT aggregate_type, 'b', 1, event_type, event_version, '2', metadata, position, event_id, recorded_at, organization FROM events"
+    );
+    for sql in ["UPDATE events SET payload = '2'", "UPDATE events SET position = 9", "DELETE FROM events", &replace, &replace_by_position] {
+        assert!(connection.execute(sql, []).unwrap_err().to_string().starts_with("events are never"), "{sql}");
+    }
+    assert_eq!(contract::all(&log).await[0].payload, json!(1));
+}

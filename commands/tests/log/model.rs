@@ -1,0 +1,70 @@
+//! Random interleavings of stale and fresh commands, in random batches, against a model of a few lines.
+
+use proptest::{prelude::*, test_runner::Config};
+use serde_json::json;
+use twig_commands::log::Appended;
+
+use crate::{
+    contract::{all, append},
+    open,
+};
+
+const CASES: u32 = 24;
+const STREAMS: usize = 3;
+
+/// A command: its stream, how far its expectation is from the truth, and how many events it brings.
+type Command = (usize, i64, usize);
+
+fn commands() -> impl Strategy<Value = Vec<Vec<Command>>> {
+    let command = (0..STREAMS, prop_oneof![3 => Just(0i64), 1 => -2i64..0, 1 => 1i64..3], 1usize..4);
+    prop::collection::vec(prop::collection::vec(command, 1..8), 1..6)
+}
+
+/// What the log must answer, and the (stream, version) of every event it must have then.
+#[derive(Default)]
+struct Model {
+    versions: [u64; STREAMS],
+    events: Vec<(String, u64)>,
+}
+
+impl Model {
+    fn expect(&mut self, (stream, off, events): Command) -> (u64, Appended) {
+        let expected = self.versions[stream].saturating_add_signed(off);
+        if expected != self.versions[stream] {
+            return (expected, Appended::Stale);
+        }
+        for _ in 0..events {
+            self.versions[stream] += 1;
+            self.events.push((format!("s{stream}"), self.versions[stream]));
+        }
+        (expected, Appended::At(self.events.len() as u64))
+    }
+}
+
+proptest! {
+    #![proptest_config(Config { cases: CASES, failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn any_interleaving_ends_as_the_model_says(batches in commands()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let folder = tempfile::tempdir().unwrap();
+            let (log, mut model) = (open(folder.path()), Model::default());
+            for batch in batches {
+                // On one thread tasks queue in the order they were spawned in.
+                let running: Vec<_> = batch.into_iter().map(|command| {
+                    let (expected, outcome) = model.expect(command);
+                    let append = append(&format!("s{}", command.0), expected, (0..command.2).map(|part| json!(part)));
+                    let log = log.clone();
+                    (tokio::spawn(async move { log.append(append).await.unwrap() }), outcome)
+                }).collect();
+                for (answer, outcome) in running {
+                    prop_assert_eq!(answer.await.unwrap(), outcome);
+                }
+            }
+            let found: Vec<_> = all(&log).await.into_iter().map(|event| (event.aggregate_id, event.version)).collect();
+            prop_assert_eq!(found, model.events);
+            Ok(())
+        })?;
+    }
+}

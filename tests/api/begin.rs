@@ -1,0 +1,37 @@
+//! How soon the binary answers on a data folder that is there already, and what it holds when it has nothing to do.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+
+use crate::{start, things};
+
+const START_WITHIN: Duration = Duration::from_millis(300);
+const IDLE_MIB: u64 = 150;
+/// The quickest counts: others use this machine too.
+const TRIES: usize = 5;
+
+#[test]
+fn it_starts_at_once_and_is_small_when_idle() {
+    let (_folder, mut server, api) = start();
+    let owned = things(&server, &api);
+    let again = |server: &mut twig_tests::Server| {
+        assert_eq!(server.stop(), 0);
+        let begun = Instant::now();
+        server.restart();
+        assert_eq!(api.request(server, "GET", "/api/agents", None).status(), 200);
+        begun.elapsed()
+    };
+    let quickest = (0..TRIES).map(|_| again(&mut server)).min().unwrap();
+    assert!(quickest < START_WITHIN, "the first answer came after {quickest:?}");
+
+    let question = json!({"prompt": "Within how many days are refunds granted?", "agentId": owned["agent"]});
+    assert_eq!(api.ok(&server, "POST", "/api/chat", Some(&question), 200)["answered"], true);
+    let status = fs::read_to_string(format!("/proc/{}/status", server.process_id())).unwrap();
+    let held = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let held = held.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024;
+    assert!(held < IDLE_MIB, "{held} MiB are held");
+}
