@@ -348,7 +348,8 @@ fn write(answer: Answer, http: &HttpRequest, request_id: &str, standing: Option<
             response = HttpResponse::build(problem.code.status());
             error_headers(&mut response, &problem);
             let accepts = http.headers().get("accept").and_then(|value| value.to_str().ok()).is_some_and(|accept| accept.contains("application/problem+json"));
-            let (body, media_type) = problem.body(request_id, accepts);
+            let openai = http.path().starts_with("/v1/");
+            let (body, media_type) = if openai { (problem.openai_body(), "application/json") } else { problem.body(request_id, accepts) };
             Body::Whole(body, media_type)
         }
     };

@@ -183,6 +183,24 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// OpenAI's own error object, for the routes that speak its protocol.
+    #[must_use]
+    pub fn openai_body(&self) -> Vec<u8> {
+        let kind = match self.code {
+            Code::RateLimitExceeded => "rate_limit_error",
+            Code::InternalError | Code::UpstreamError | Code::Unavailable | Code::UpstreamTimeout => "server_error",
+            _ => "invalid_request_error",
+        };
+        let code = match self.code {
+            Code::Unauthorized => "invalid_api_key".into(),
+            _ => self.details.get("openaiCode").cloned().unwrap_or_else(|| self.code.name().into()),
+        };
+        let param = self.details["fields"][0]["pointer"].as_str().map(|pointer| pointer.trim_start_matches('/').replace('/', "."));
+        json!({"error": {"message": self.message, "type": kind, "param": param, "code": code}}).to_string().into_bytes()
+    }
+}
+
 /// What an aggregate's refusal means to a client.
 pub trait Refusal {
     fn problem(self) -> Problem;

@@ -7,6 +7,8 @@ mod data_specs;
 mod deliveries;
 mod files;
 mod interactions;
+mod mcp;
+mod openai;
 mod operations;
 mod organization;
 mod runs;
@@ -33,6 +35,8 @@ pub fn add_all(all: &mut Vec<Route>) {
     organization::routes(all);
     webhooks::routes(all);
     deliveries::routes(all);
+    openai::routes(all);
+    mcp::routes(all);
     operations::routes(all);
 }
 
