@@ -1,5 +1,6 @@
 //! Queries over the views: every one names its organization, but those that workers ask and the look-up of a key.
 
+mod dashboard;
 mod lists;
 mod system;
 
@@ -23,6 +24,7 @@ use crate::{
     views::shown,
 };
 
+pub use dashboard::DashboardQuery;
 pub(crate) use lists::slice;
 
 /// A single resource: its version is its entity tag.

@@ -1,6 +1,7 @@
 //! One file a resource: its schemas, its handlers, its rows of the route table.
 
 mod agents;
+mod analytics;
 mod api_keys;
 mod chat;
 mod data_specs;
@@ -31,6 +32,7 @@ pub fn add_all(all: &mut Vec<Route>) {
     interactions::routes(all);
     stream::routes(all);
     sessions::routes(all);
+    analytics::routes(all);
     api_keys::routes(all);
     organization::routes(all);
     webhooks::routes(all);
