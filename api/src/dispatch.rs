@@ -104,6 +104,7 @@ async fn run(app: &Arc<App>, compiled: &Compiled, http: &HttpRequest, payload: P
         body: Value::Null,
         idempotency: None,
         payload: std::cell::RefCell::new(None),
+        running: std::cell::RefCell::new(None),
     };
     match &route.takes {
         Takes::Nothing => {}
@@ -165,14 +166,14 @@ async fn once(mut request: Request, fingerprint: String, compiled: &Compiled) ->
         return handler(Arc::new(request)).await;
     };
     match begun {
-        Begun::Replay(reply) => Ok(reply),
+        Begun::Replay(reply) => Ok(crate::routes::chat::as_asked(&request, reply)),
         Begun::Run(key, guard) => {
             check(compiled, &request)?;
             request.idempotency = Some(key.clone());
+            *request.running.borrow_mut() = Some(guard);
             let request = Arc::new(request);
             let reply = handler(request.clone()).await?;
             keep(&request, &key, &reply).await;
-            drop(guard);
             Ok(reply)
         }
     }

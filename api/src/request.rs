@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use twig_commands::{
     bus::{CommandContext, Outcome},
-    idempotency::IdempotencyKey,
+    idempotency::{IdempotencyKey, RunningGuard},
 };
 use twig_domain::{
     Actor, ActorKind, Decide, EventMeta, Timestamp,
@@ -37,6 +37,8 @@ pub struct Request {
     pub peer_ip: Option<String>,
     pub body: Value,
     pub idempotency: Option<IdempotencyKey>,
+    /// Holds the `Idempotency-Key` as running; a handler whose work outlives its answer takes it along.
+    pub running: std::cell::RefCell<Option<RunningGuard>>,
     /// The unread body of a route that takes files.
     pub payload: std::cell::RefCell<Option<actix_web::dev::Payload>>,
 }

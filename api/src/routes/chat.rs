@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use actix_web::http::Method;
 use serde::Deserialize;
 use serde_json::json;
-use twig_commands::ids::new_id;
+use twig_commands::{idempotency::StoredResponse, ids::new_id};
 use twig_domain::{
     id::{AgentId, SessionId},
     interaction::Origin,
@@ -19,7 +19,7 @@ use twig_knowledge::{
 use super::{answer, object, text};
 use crate::{
     problem::{Code, Problem},
-    reply::{Answer, Reply},
+    reply::{Answer, Body, Reply},
     request::Request,
     route::{Gives, Route, Takes, handler},
     sse,
@@ -101,9 +101,37 @@ async fn chat(request: Arc<Request>) -> Answer {
     };
     let live = request.app.knowledge.ask(ask).await.map_err(problem)?;
     if streamed {
+        keep_when_ended(&request, live.clone());
         return Ok(sse::reply(live, 0));
     }
     whole(&request, &live).await
+}
+
+/// A stream's `Idempotency-Key` is running until the answer ends, whoever still listens; then the whole answer is kept for it.
+fn keep_when_ended(request: &Request, live: Arc<LiveAnswer>) {
+    let (guard, app) = (request.running.borrow_mut().take(), request.app.clone());
+    let Some(key) = request.idempotency.clone() else { return };
+    request.app.runtime.spawn(async move {
+        if let End::Completed { body, position } = live.end().await {
+            let headers = vec![("x-twig-position".to_owned(), position.to_string())];
+            let body = json!({"data": body, "status": "success"}).to_string().into_bytes();
+            if let Err(error) = app.idempotency.save_response(&key, StoredResponse { status: 200, headers, body }).await {
+                tracing::warn!(%error, "a streamed answer could not be kept for its Idempotency-Key");
+            }
+        }
+        drop(guard);
+    });
+}
+
+/// A kept answer to a question, as the stream of events that is asked for; any other as it was.
+pub fn as_asked(request: &Request, kept: Reply) -> Reply {
+    let streamed = request.body["stream"] == true || request.wants("text/event-stream");
+    let Body::Whole(bytes, _) = &kept.body else { return kept };
+    let data = (streamed && request.path == "/api/chat").then(|| serde_json::from_slice::<serde_json::Value>(bytes).ok()).flatten();
+    let Some(mut data) = data.map(|mut whole| whole["data"].take()).filter(|data| data["response"].is_string()) else { return kept };
+    let Some(id) = data["id"].as_str().and_then(|id| id.parse().ok()) else { return kept };
+    data["status"] = "completed".into();
+    sse::reply(Arc::new(LiveAnswer::recorded(id, &data, &request.request_id)), 0).header("idempotent-replayed", "true")
 }
 
 /// Waits for the end of an answer and gives it whole.

@@ -3,7 +3,7 @@
 mod agents;
 mod analytics;
 mod api_keys;
-mod chat;
+pub(crate) mod chat;
 mod data_specs;
 mod deliveries;
 mod files;
