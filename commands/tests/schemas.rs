@@ -41,7 +41,8 @@ fn the_schemas_are_current() {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(&file, &text).unwrap();
         }
-        assert_eq!(fs::read_to_string(&file).unwrap_or_default(), text, "{event} v{version}: run with UPDATE_SCHEMAS=1, or make a new version and an upcaster");
+        // Compared as values: the order of members depends on which other crates are built along.
+        assert_eq!(json(&file), schema, "{event} v{version}: run with UPDATE_SCHEMAS=1, or make a new version and an upcaster");
     }
 }
 

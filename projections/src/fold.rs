@@ -18,6 +18,7 @@ pub enum Table {
     Interactions,
     Feedback,
     Webhooks,
+    AuditEvents,
 }
 
 impl Table {
@@ -34,6 +35,7 @@ impl Table {
             Self::Interactions => "interactions",
             Self::Feedback => "feedback",
             Self::Webhooks => "webhooks",
+            Self::AuditEvents => "audit_events",
         }
     }
 
@@ -44,6 +46,7 @@ impl Table {
             Self::DataSpecs | Self::Runs | Self::Uploads => Projection::DataSpecs,
             Self::Interactions | Self::Feedback => Projection::Interactions,
             Self::Webhooks => Projection::Webhooks,
+            Self::AuditEvents => Projection::Audit,
         }
     }
 }
@@ -56,10 +59,11 @@ pub enum Projection {
     DataSpecs,
     Interactions,
     Webhooks,
+    Audit,
 }
 
 impl Projection {
-    pub const ALL: [Self; 5] = [Self::Organizations, Self::Agents, Self::DataSpecs, Self::Interactions, Self::Webhooks];
+    pub const ALL: [Self; 6] = [Self::Organizations, Self::Agents, Self::DataSpecs, Self::Interactions, Self::Webhooks, Self::Audit];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -68,6 +72,7 @@ impl Projection {
             Self::DataSpecs => "data_specs",
             Self::Interactions => "interactions",
             Self::Webhooks => "webhooks",
+            Self::Audit => "audit",
         }
     }
 
@@ -82,6 +87,7 @@ impl Projection {
             Self::DataSpecs => &[Table::DataSpecs, Table::Runs, Table::Uploads],
             Self::Interactions => &[Table::Interactions, Table::Feedback],
             Self::Webhooks => &[Table::Webhooks],
+            Self::Audit => &[Table::AuditEvents],
         }
     }
 
@@ -93,6 +99,10 @@ impl Projection {
             (Self::DataSpecs, Event::DataSpec(event)) => crate::folds::data_spec::fold(rows, recorded, event),
             (Self::Interactions, Event::Interaction(event)) => crate::folds::interaction::fold(rows, recorded, event, open),
             (Self::Webhooks, Event::Webhook(event)) => crate::folds::webhook::fold(rows, recorded, event),
+            (Self::Audit, _) => {
+                crate::folds::audit::fold(rows, recorded);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }

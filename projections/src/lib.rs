@@ -16,7 +16,7 @@ mod time_travel;
 mod views;
 mod webhooks;
 
-pub use query::{AsOf, Cursor, DashboardQuery, InteractionFilter, KeyAuth, ListAt, ListQuery, Page, Resource};
+pub use query::{AsOf, AuditFilter, Cursor, DashboardQuery, InteractionFilter, KeyAuth, ListAt, ListQuery, Page, Resource};
 pub use rebuild::RebuildError;
 pub use runner::Projector;
 pub use webhooks::{AttemptResult, Deliveries, DeliveryFilter, DueDelivery, MESSAGE_TYPES, Next, body as message_body};

@@ -1,5 +1,6 @@
 //! Queries over the views: every one names its organization, but those that workers ask and the look-up of a key.
 
+mod audit;
 mod dashboard;
 mod lists;
 mod system;
@@ -24,6 +25,7 @@ use crate::{
     views::shown,
 };
 
+pub use audit::AuditFilter;
 pub use dashboard::DashboardQuery;
 pub(crate) use lists::slice;
 

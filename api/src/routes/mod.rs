@@ -2,6 +2,7 @@
 
 mod agents;
 mod analytics;
+mod audit;
 mod api_keys;
 pub(crate) mod chat;
 mod data_specs;
@@ -33,6 +34,7 @@ pub fn add_all(all: &mut Vec<Route>) {
     stream::routes(all);
     sessions::routes(all);
     analytics::routes(all);
+    audit::routes(all);
     api_keys::routes(all);
     organization::routes(all);
     webhooks::routes(all);

@@ -1,6 +1,7 @@
 //! One fold an aggregate.
 
 pub mod agent;
+pub mod audit;
 pub mod data_spec;
 pub mod interaction;
 pub mod organization;

@@ -15,24 +15,24 @@ use crate::{
 };
 
 /// Conditions of a list, with their values.
-struct Conditions {
+pub(super) struct Conditions {
     sql: String,
     values: Vec<Sql>,
 }
 
 impl Conditions {
-    fn of(organization: OrgId) -> Self {
+    pub(super) fn of(organization: OrgId) -> Self {
         Self { sql: "organization = ?".to_owned(), values: vec![Sql::Text(organization.to_string())] }
     }
 
-    fn and(mut self, sql: &str, value: Sql) -> Self {
+    pub(super) fn and(mut self, sql: &str, value: Sql) -> Self {
         self.sql.push_str(" AND ");
         self.sql.push_str(sql);
         self.values.push(value);
         self
     }
 
-    fn and_text(self, sql: &str, value: Option<impl ToString>) -> Self {
+    pub(super) fn and_text(self, sql: &str, value: Option<impl ToString>) -> Self {
         match value {
             Some(value) => self.and(sql, Sql::Text(value.to_string())),
             None => self,
@@ -48,7 +48,7 @@ pub(crate) fn slice(mut rows: Vec<(i64, i64, Value)>, limit: u32, total: u64) ->
     Page { rows: rows.into_iter().map(|(_, _, body)| body).collect(), total, has_more, next }
 }
 
-fn page(connection: &Connection, table: &str, conditions: Conditions, query: &ListQuery) -> Result<(Vec<Row>, u64), ViewError> {
+pub(super) fn page(connection: &Connection, table: &str, conditions: Conditions, query: &ListQuery) -> Result<(Vec<Row>, u64), ViewError> {
     let total: i64 = connection
         .prepare_cached(&format!("SELECT count(*) FROM {table} WHERE {}", conditions.sql))?
         .query_row(rusqlite::params_from_iter(&conditions.values), |row| row.get(0))?;
@@ -67,8 +67,26 @@ fn page(connection: &Connection, table: &str, conditions: Conditions, query: &Li
     Ok((rows.collect::<Result<_, _>>()?, total as u64))
 }
 
-fn to_page(rows: Vec<Row>, limit: u32, total: u64) -> Page {
+pub(super) fn to_page(rows: Vec<Row>, limit: u32, total: u64) -> Page {
     slice(rows.into_iter().map(|row| (row.at, row.sort, shown(row.body))).collect(), limit, total)
+}
+
+/// Rows after a cursor, and the cursor of the next ones where there may be some.
+pub(super) fn after(
+    connection: &Connection,
+    table: &str,
+    mut conditions: Conditions,
+    after: Option<Cursor>,
+    limit: u32,
+) -> Result<(Vec<Value>, Option<Cursor>), ViewError> {
+    let after = after.unwrap_or(Cursor { at: i64::MAX, sort: i64::MAX });
+    conditions.sql.push_str(" AND (at, sort) < (?, ?)");
+    conditions.values.extend([Sql::Integer(after.at), Sql::Integer(after.sort), Sql::Integer(i64::from(limit))]);
+    let sql = format!("SELECT parent, at, sort, body FROM {table} WHERE {} ORDER BY at DESC, sort DESC LIMIT ?", conditions.sql);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows: Vec<Row> = statement.query_map(rusqlite::params_from_iter(&conditions.values), store::row)?.collect::<Result<_, _>>()?;
+    let next = (rows.len() == limit as usize).then(|| rows.last().map(|row| Cursor { at: row.at, sort: row.sort })).flatten();
+    Ok((rows.into_iter().map(|row| shown(row.body)).collect(), next))
 }
 
 /// A run with its live progress, while it lasts.
@@ -224,16 +242,7 @@ impl Views {
         limit: u32,
     ) -> Result<(Vec<Value>, Option<Cursor>), ViewError> {
         self.read(move |connection, live| {
-            let after = after.unwrap_or(Cursor { at: i64::MAX, sort: i64::MAX });
-            let mut conditions = matching(organization, filter);
-            conditions.sql.push_str(" AND (at, sort) < (?, ?)");
-            conditions.values.extend([Sql::Integer(after.at), Sql::Integer(after.sort), Sql::Integer(i64::from(limit))]);
-            let sql =
-                format!("SELECT parent, at, sort, body FROM {} WHERE {} ORDER BY at DESC, sort DESC LIMIT ?", name(live, Table::Interactions), conditions.sql);
-            let mut statement = connection.prepare_cached(&sql)?;
-            let rows: Vec<Row> = statement.query_map(rusqlite::params_from_iter(&conditions.values), store::row)?.collect::<Result<_, _>>()?;
-            let next = (rows.len() == limit as usize).then(|| rows.last().map(|row| Cursor { at: row.at, sort: row.sort })).flatten();
-            Ok((rows.into_iter().map(|row| shown(row.body)).collect(), next))
+            self::after(connection, &name(live, Table::Interactions), matching(organization, filter), after, limit)
         })
         .await
     }
