@@ -197,7 +197,7 @@ impl Problem {
             _ => self.details.get("openaiCode").cloned().unwrap_or_else(|| self.code.name().into()),
         };
         let param = self.details["fields"][0]["pointer"].as_str().map(|pointer| pointer.trim_start_matches('/').replace('/', "."));
-        json!({"error": {"message": self.message, "type": kind, "param": param, "code": code}}).to_string().into_bytes()
+        json!({"error": {"message": self.message, "type": kind, "param": param, "code": code, "details": self.details}}).to_string().into_bytes()
     }
 }
 

@@ -32,6 +32,10 @@ fn text_spec(server: &Server, api: &Api, title: &str, content: &str) -> String {
 fn filled(path: &str, owned: &Value) -> String {
     let of = |prefix: &str| owned[prefix].as_str().unwrap().to_owned();
     let id = match path.split('/').nth(2).unwrap_or_default() {
+        "webhooks" if path.contains("/deliveries/{id}") => of("dlv"),
+        "webhooks" => of("wh"),
+        "audit" => of("evt"),
+        "models" => of("agent"),
         "agents" | "ai-agent-managers" => of("agent"),
         "data-specs" => of("ds"),
         "interactions" => of("int"),
@@ -48,16 +52,23 @@ fn things(server: &Server, api: &Api) -> Value {
     let answer = api.ok(server, "POST", "/api/chat", Some(&json!({"prompt": "Within how many days are refunds granted?", "agentId": agent["id"]})), 200);
     let run = api.ok(server, "GET", &format!("/api/data-specs/{spec}/runs"), None, 200)[0]["id"].clone();
     let key = api.ok(server, "GET", "/api/api-keys", None, 200)[0]["id"].clone();
-    json!({"agent": agent["id"], "ds": spec, "int": answer["id"], "sess": answer["sessionId"], "run": run, "key": key})
+    let hook = api.ok(server, "POST", "/api/webhooks", Some(&json!({"url": "https://8.8.8.8/hook", "events": ["agent.*"], "status": "paused"})), 201);
+    let sent = api.ok(server, "POST", &format!("/api/webhooks/{}/test", hook["id"].as_str().unwrap()), None, 202);
+    let event = api.ok(server, "GET", "/api/audit/events", None, 200)[0]["id"].clone();
+    json!({"wh": hook["id"], "dlv": sent["id"], "evt": event, "agent": agent["id"], "ds": spec, "int": answer["id"], "sess": answer["sessionId"], "run": run, "key": key})
 }
 
 /// A body that passes the route's checks, so that what follows decides.
 fn body(path: &str, owned: &Value) -> Value {
+    if path == "/api/webhooks/{id}" {
+        return json!({"description": "x"});
+    }
     match path.rsplit('/').next().unwrap_or_default() {
         "restore" => json!({"version": 1}),
         "{id}" | "current" => json!({"name": "x"}),
         "feedback" => json!({"interactionId": owned["int"], "rating": "positive"}),
         "chat" => json!({"prompt": "q", "agentId": owned["agent"]}),
+        "replay" => json!({"fromPosition": 1}),
         "semantic-search" => json!({"query": "q", "agentId": owned["agent"]}),
         _ => json!({}),
     }
