@@ -19,5 +19,5 @@ mod webhooks;
 pub use query::{AsOf, AuditFilter, Cursor, DashboardQuery, InteractionFilter, KeyAuth, ListAt, ListQuery, Page, Resource};
 pub use rebuild::RebuildError;
 pub use runner::Projector;
-pub use webhooks::{AttemptResult, Deliveries, DeliveryFilter, DueDelivery, MESSAGE_TYPES, Next, body as message_body};
 pub use views::{OpenRun, ProjectionStatus, ViewError, Views};
+pub use webhooks::{AttemptResult, Deliveries, DeliveryFilter, DueDelivery, MESSAGE_TYPES, Next, body as message_body};

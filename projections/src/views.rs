@@ -217,7 +217,10 @@ pub(crate) fn shown(mut body: Value) -> Value {
     body
 }
 
-pub(crate) fn all_rows(connection: &Connection, table: &str) -> Result<Vec<(String, String, Option<String>, i64, i64, String)>, rusqlite::Error> {
+/// Organization, id, parent, time, position and body, as they are stored.
+pub(crate) type StoredRow = (String, String, Option<String>, i64, i64, String);
+
+pub(crate) fn all_rows(connection: &Connection, table: &str) -> Result<Vec<StoredRow>, rusqlite::Error> {
     let mut statement = connection.prepare(&format!("SELECT organization, id, parent, at, sort, body FROM {table} ORDER BY organization, id"))?;
     let rows = statement.query_map(params![], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)))?;
     rows.collect()

@@ -25,7 +25,8 @@ impl WebhookTargets {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(allow: Vec<IpNet>, allow_http: bool) -> Result<Self, EgressError> {
-        let options = EgressOptions { user_agent: concat!("Twig-Webhooks/", env!("CARGO_PKG_VERSION")).into(), silence: ATTEMPT_TIMEOUT, total: ATTEMPT_TIMEOUT };
+        let options =
+            EgressOptions { user_agent: concat!("Twig-Webhooks/", env!("CARGO_PKG_VERSION")).into(), silence: ATTEMPT_TIMEOUT, total: ATTEMPT_TIMEOUT };
         let policy = Arc::new(NetworkPolicy::new(allow.clone()));
         let loopback = ["127.0.0.0/8", "::1/128"].into_iter().filter_map(|network| network.parse().ok());
         let local = Arc::new(NetworkPolicy::new(allow.into_iter().chain(loopback).collect()));

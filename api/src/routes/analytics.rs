@@ -31,7 +31,8 @@ pub fn routes(all: &mut Vec<Route>) {
     ];
     let gives = Gives::One(200, answer(&["range", "freshness", "summary", "charts"]));
     all.push(
-        Route::new(Method::GET, "/api/analytics/charts/dashboard", &[Scope::AnalyticsRead], "The dashboard's figures", gives, handler!(dashboard)).query(&query),
+        Route::new(Method::GET, "/api/analytics/charts/dashboard", &[Scope::AnalyticsRead], "The dashboard's figures", gives, handler!(dashboard))
+            .query(&query),
     );
 }
 

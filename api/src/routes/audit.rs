@@ -21,7 +21,8 @@ const MEMBERS: [&str; 10] = ["id", "position", "occurredAt", "type", "actor", "t
 const EXPORT_PAGE: u32 = 500;
 
 pub fn routes(all: &mut Vec<Route>) {
-    let filters: Vec<(&str, Value)> = ["actor", "target", "type", "action", "from", "to", "q"].into_iter().map(|name| (name, json!({"type": "string"}))).collect();
+    let filters: Vec<(&str, Value)> =
+        ["actor", "target", "type", "action", "from", "to", "q"].into_iter().map(|name| (name, json!({"type": "string"}))).collect();
     all.extend([
         Route::new(Method::GET, "/api/audit/events", &[Scope::AuditRead], "List or export audit events", Gives::List(answer(&MEMBERS)), handler!(list))
             .paged()

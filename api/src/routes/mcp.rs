@@ -33,7 +33,8 @@ const INVALID_PARAMS: i64 = -32602;
 const RESOURCE_NOT_FOUND: i64 = -32002;
 
 pub fn routes(all: &mut Vec<Route>) {
-    let route = Route::new(Method::POST, "/mcp", &[Scope::Chat], "Model Context Protocol (Streamable HTTP)", Gives::Other(200, "application/json"), handler!(message));
+    let route =
+        Route::new(Method::POST, "/mcp", &[Scope::Chat], "Model Context Protocol (Streamable HTTP)", Gives::Other(200, "application/json"), handler!(message));
     all.push(route.takes(Takes::Foreign));
 }
 
@@ -124,7 +125,9 @@ async fn searched(request: &Arc<Request>, query: String, agent: Option<String>) 
     }
     let Body::Whole(bytes, _) = search::run(request, &body).await?.body else { return Err(Problem::internal("a search streams nothing")) };
     let found: Value = serde_json::from_slice(&bytes).map_err(Problem::internal)?;
-    let passage = |source: &Value| format!("[{}] {}\n{}", source["index"], source["documentTitle"].as_str().unwrap_or_default(), source["content"].as_str().unwrap_or_default());
+    let passage = |source: &Value| {
+        format!("[{}] {}\n{}", source["index"], source["documentTitle"].as_str().unwrap_or_default(), source["content"].as_str().unwrap_or_default())
+    };
     let texts: Vec<String> = found["data"]["results"].as_array().into_iter().flatten().map(passage).collect();
     let text = if texts.is_empty() { "Nothing was found.".to_owned() } else { texts.join("\n\n") };
     Ok((text, found["data"].clone()))
@@ -155,7 +158,14 @@ async fn asked(request: &Arc<Request>, question: String, agent: Option<String>) 
     let live = request.app.knowledge.ask(ask).await.map_err(chat::problem)?;
     match live.end().await {
         End::Completed { body, .. } => {
-            let source = |source: &Value| format!("[{}] {} ({})", source["index"], source["documentTitle"].as_str().unwrap_or_default(), source["documentUrl"].as_str().unwrap_or_default());
+            let source = |source: &Value| {
+                format!(
+                    "[{}] {} ({})",
+                    source["index"],
+                    source["documentTitle"].as_str().unwrap_or_default(),
+                    source["documentUrl"].as_str().unwrap_or_default()
+                )
+            };
             let sources: Vec<String> = body["sources"].as_array().into_iter().flatten().map(source).collect();
             let answer = body["response"].as_str().unwrap_or_default();
             Ok((if sources.is_empty() { answer.to_owned() } else { format!("{answer}\n\nSources:\n{}", sources.join("\n")) }, body))
@@ -194,7 +204,9 @@ async fn read(request: &Request, params: &Value) -> Result<Value, Refused> {
     let id: AgentId = uri.strip_prefix("twig://").and_then(|id| id.trim_end_matches('/').parse().ok()).ok_or_else(missing)?;
     let organization = request.org().map_err(|_| missing())?;
     let agent = request.app.views.agent(organization, id).await.ok().flatten().ok_or_else(missing)?;
-    let about: serde_json::Map<String, Value> =
-        ["id", "name", "description", "status", "model", "ragStrategy", "dataSpecs"].into_iter().map(|name| (name.to_owned(), agent.body[name].clone())).collect();
+    let about: serde_json::Map<String, Value> = ["id", "name", "description", "status", "model", "ragStrategy", "dataSpecs"]
+        .into_iter()
+        .map(|name| (name.to_owned(), agent.body[name].clone()))
+        .collect();
     Ok(json!({"contents": [{"uri": uri, "mimeType": "application/json", "text": Value::Object(about).to_string()}]}))
 }

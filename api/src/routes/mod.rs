@@ -2,8 +2,8 @@
 
 mod agents;
 mod analytics;
-mod audit;
 mod api_keys;
+mod audit;
 pub(crate) mod chat;
 mod data_specs;
 mod deliveries;

@@ -38,7 +38,8 @@ const PING_EVERY: std::time::Duration = std::time::Duration::from_secs(8);
 pub fn routes(all: &mut Vec<Route>) {
     let shape = || Gives::Other(200, "application/json");
     all.extend([
-        Route::new(Method::POST, "/v1/chat/completions", &[Scope::Chat], "Ask an agent, as OpenAI's chat completions", shape(), handler!(complete)).takes(Takes::Foreign),
+        Route::new(Method::POST, "/v1/chat/completions", &[Scope::Chat], "Ask an agent, as OpenAI's chat completions", shape(), handler!(complete))
+            .takes(Takes::Foreign),
         Route::new(Method::GET, "/v1/models", &[Scope::Chat], "List active agents, as OpenAI's models", shape(), handler!(models)),
         Route::new(Method::GET, "/v1/models/{id}", &[Scope::Chat], "Read an agent, as OpenAI's model", shape(), handler!(model)),
     ]);
@@ -137,7 +138,10 @@ fn turns(said: &[(&str, String)]) -> Vec<Turn> {
 }
 
 fn no_model(model: &str) -> Problem {
-    Problem { details: json!({"openaiCode": "model_not_found"}), ..Problem::new(Code::NotFound, format!("The model {model:?} does not exist: give an agent's id")) }
+    Problem {
+        details: json!({"openaiCode": "model_not_found"}),
+        ..Problem::new(Code::NotFound, format!("The model {model:?} does not exist: give an agent's id"))
+    }
 }
 
 async fn complete(request: Arc<Request>) -> Answer {

@@ -73,8 +73,15 @@ pub fn routes(all: &mut Vec<Route>) {
             handler!(rotate),
         )
         .takes(Takes::OptionalJson(overlap)),
-        Route::new(Method::POST, "/api/webhooks/{id}/replay", SCOPE, "Send history again", Gives::One(202, json!({"type": "object"})), handler!(replay_history))
-            .takes(Takes::Json(replay)),
+        Route::new(
+            Method::POST,
+            "/api/webhooks/{id}/replay",
+            SCOPE,
+            "Send history again",
+            Gives::One(202, json!({"type": "object"})),
+            handler!(replay_history),
+        )
+        .takes(Takes::Json(replay)),
     ]);
 }
 
@@ -125,7 +132,8 @@ impl Given {
         }
         for (place, kind) in self.events.iter().flatten().enumerate() {
             if !is_subscription(kind) {
-                fields.push(Field::new(format!("/events/{place}"), format!("must be *, a group such as interaction.*, or one of {}", MESSAGE_TYPES.join(", "))));
+                fields
+                    .push(Field::new(format!("/events/{place}"), format!("must be *, a group such as interaction.*, or one of {}", MESSAGE_TYPES.join(", "))));
             }
         }
         let filter = match self.filter {
@@ -142,7 +150,9 @@ impl Given {
 }
 
 fn is_subscription(kind: &str) -> bool {
-    kind == "*" || MESSAGE_TYPES.contains(&kind) || kind.strip_suffix(".*").is_some_and(|group| MESSAGE_TYPES.iter().any(|known| known.split('.').next() == Some(group)))
+    kind == "*"
+        || MESSAGE_TYPES.contains(&kind)
+        || kind.strip_suffix(".*").is_some_and(|group| MESSAGE_TYPES.iter().any(|known| known.split('.').next() == Some(group)))
 }
 
 async fn known_filter(request: &Request, given: GivenFilter, fields: &mut Vec<Field>) -> Result<WebhookFilter, Problem> {

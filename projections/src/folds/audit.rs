@@ -117,7 +117,9 @@ mod tests {
 
     #[test]
     fn neither_sealed_text_nor_a_secret_is_told() {
-        let told = changes(&json!({"type": "X", "question": {"prompt": {"subject": "s", "ciphertext": "c"}, "model": "m"}, "settings": {"config": {"a": 1}}, "secret": {"sealed": "x"}}));
+        let told = changes(
+            &json!({"type": "X", "question": {"prompt": {"subject": "s", "ciphertext": "c"}, "model": "m"}, "settings": {"config": {"a": 1}}, "secret": {"sealed": "x"}}),
+        );
         let text = told.to_string();
         assert!(!text.contains("\"c\"") && !text.contains("sealed") && text.contains("ciphertextSha256"), "{text}");
         let told = changes(&json!({"changes": [{"path": "/config", "from": {"k": "old"}, "to": {"k": "new"}}, {"path": "/name", "from": "a", "to": "b"}]}));

@@ -251,9 +251,10 @@ impl Collected {
             "tokens": series(&|figures| json!(figures.tokens)), "sessions": series(&|figures| json!(figures.sessions.len())), "topSources": sources,
             "feedback": {"positive": self.current.positive, "negative": self.current.negative, "byReviewStatus": reviews(&self.reviews)},
         });
-        let latency = starts.iter().zip(&mut self.buckets).map(|(start, figures)| {
-            json!({"start": start, "p50": figures.percentile(50), "p95": figures.percentile(95), "p99": figures.percentile(99)})
-        });
+        let latency = starts
+            .iter()
+            .zip(&mut self.buckets)
+            .map(|(start, figures)| json!({"start": start, "p50": figures.percentile(50), "p95": figures.percentile(95), "p99": figures.percentile(99)}));
         charts["latency"] = latency.collect();
         charts["byAgent"] = ranked(self.by_agent, |id| agents.get(id).cloned().unwrap_or(Value::Null));
         charts["byModel"] = ranked(self.by_model, |id| json!(id));
@@ -271,18 +272,14 @@ fn reviews(counted: &HashMap<String, u64>) -> Value {
 fn ranked(groups: HashMap<String, Figures>, named: impl Fn(&str) -> Value) -> Value {
     let mut groups: Vec<(String, Figures)> = groups.into_iter().collect();
     groups.sort_by(|(id_a, a), (id_b, b)| b.interactions.cmp(&a.interactions).then_with(|| id_a.cmp(id_b)));
-    let shown = |(id, mut figures): (String, Figures)| {
-        json!({"id": id, "name": named(&id), "interactions": figures.interactions, "answerRate": figures.answer_rate(), "satisfaction": figures.satisfaction(), "p95": figures.percentile(95)})
-    };
+    let shown = |(id, mut figures): (String, Figures)| json!({"id": id, "name": named(&id), "interactions": figures.interactions, "answerRate": figures.answer_rate(), "satisfaction": figures.satisfaction(), "p95": figures.percentile(95)});
     groups.into_iter().map(shown).collect()
 }
 
 fn questions(groups: HashMap<String, Unanswered>) -> Value {
     let mut groups: Vec<Unanswered> = groups.into_values().collect();
     groups.sort_by(|a, b| b.count.cmp(&a.count).then(b.last_seen.cmp(&a.last_seen)));
-    let shown = |group: Unanswered| {
-        json!({"question": group.question, "count": group.count, "lastSeen": Timestamp::from_millis(group.last_seen).to_string(), "interactionIds": group.ids})
-    };
+    let shown = |group: Unanswered| json!({"question": group.question, "count": group.count, "lastSeen": Timestamp::from_millis(group.last_seen).to_string(), "interactionIds": group.ids});
     groups.into_iter().take(MAX_QUESTIONS).map(shown).collect()
 }
 

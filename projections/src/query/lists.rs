@@ -241,10 +241,7 @@ impl Views {
         after: Option<Cursor>,
         limit: u32,
     ) -> Result<(Vec<Value>, Option<Cursor>), ViewError> {
-        self.read(move |connection, live| {
-            self::after(connection, &name(live, Table::Interactions), matching(organization, filter), after, limit)
-        })
-        .await
+        self.read(move |connection, live| self::after(connection, &name(live, Table::Interactions), matching(organization, filter), after, limit)).await
     }
 
     pub(crate) async fn ids_ever(&self, organization: OrgId, table: Table) -> Result<Vec<(String, i64, i64)>, ViewError> {

@@ -174,7 +174,9 @@ impl Deliveries {
                 return Ok(Next::Failed);
             }
             transaction
-                .prepare_cached("INSERT OR REPLACE INTO attempts (delivery, number, at, status, latency_ms, response, error) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO attempts (delivery, number, at, status, latency_ms, response, error) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                )?
                 .execute(params![delivery.id, number, result.at.millis(), result.status, result.latency_ms as i64, result.response, result.error])?;
             let failing_since: Option<i64> = transaction
                 .prepare_cached("SELECT failing_since FROM endpoints WHERE id = ?1")?
@@ -187,9 +189,11 @@ impl Deliveries {
                 Next::RetryAt(at) => ("pending", at.millis()),
                 Next::Failed | Next::Disable(_) => ("failed", result.at.millis()),
             };
-            transaction
-                .prepare_cached("UPDATE deliveries SET state = ?2, next_at = ?3, lease_until = NULL WHERE id = ?1")?
-                .execute(params![delivery.id, state, next_at])?;
+            transaction.prepare_cached("UPDATE deliveries SET state = ?2, next_at = ?3, lease_until = NULL WHERE id = ?1")?.execute(params![
+                delivery.id,
+                state,
+                next_at
+            ])?;
             let failing = if result.succeeded() { None } else { Some(failing_since.unwrap_or(result.at.millis())) };
             if failing != failing_since {
                 transaction.prepare_cached("UPDATE endpoints SET failing_since = ?2 WHERE id = ?1")?.execute(params![delivery.webhook, failing])?;

@@ -79,7 +79,8 @@ impl Deliveries {
         }
         for replay in replays {
             let from = replay.next;
-            let events: Vec<RecordedEvent> = self.log.read(from, MAX_BATCH_EVENTS).await?.into_iter().take_while(|event| event.position < replay.until).collect();
+            let events: Vec<RecordedEvent> =
+                self.log.read(from, MAX_BATCH_EVENTS).await?.into_iter().take_while(|event| event.position < replay.until).collect();
             let known = self.asked_of(&events, asked).await?;
             self.change(move |connection| advance(connection, &replay, &events, &known)).await?;
         }
@@ -258,7 +259,8 @@ fn disable(transaction: &Transaction, id: &str, reason: &str) -> Result<(), View
     (settings.status, settings.disabled_reason) = (WebhookStatus::Disabled, Some(reason.to_owned()));
     let settings = serde_json::to_string(&settings).map_err(|error| ViewError::Other(error.to_string()))?;
     transaction.execute("UPDATE endpoints SET settings = ?2, status = 'disabled', failing_since = NULL WHERE id = ?1", params![id, settings])?;
-    transaction.execute("UPDATE deliveries SET state = 'failed', lease_until = NULL WHERE webhook = ?1 AND state = 'pending' AND type <> 'webhook.test'", [id])?;
+    transaction
+        .execute("UPDATE deliveries SET state = 'failed', lease_until = NULL WHERE webhook = ?1 AND state = 'pending' AND type <> 'webhook.test'", [id])?;
     Ok(())
 }
 
@@ -275,7 +277,8 @@ fn advance(connection: &mut Connection, replay: &Replay, events: &[RecordedEvent
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let settings: Option<String> = transaction.query_row("SELECT settings FROM endpoints WHERE id = ?1", [&replay.webhook], |row| row.get(0)).optional()?;
     let settings = settings.and_then(|text| serde_json::from_str::<WebhookSettings>(&text).ok());
-    let organization: Option<String> = transaction.query_row("SELECT organization FROM endpoints WHERE id = ?1", [&replay.webhook], |row| row.get(0)).optional()?;
+    let organization: Option<String> =
+        transaction.query_row("SELECT organization FROM endpoints WHERE id = ?1", [&replay.webhook], |row| row.get(0)).optional()?;
     let mut reached = replay.until;
     if let (Some(settings), Some(organization), Some(last)) = (settings, organization, events.last()) {
         for recorded in events {

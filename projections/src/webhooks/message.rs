@@ -66,7 +66,9 @@ pub fn message_type(event: &Event) -> Option<&'static str> {
 
 /// Whether a subscription has a type: `*`, `interaction.*` or the type itself.
 pub fn subscribes(subscription: &[String], message_type: &str) -> bool {
-    subscription.iter().any(|asked| asked == "*" || asked == message_type || asked.strip_suffix('*').is_some_and(|group| group.ends_with('.') && message_type.starts_with(group)))
+    subscription.iter().any(|asked| {
+        asked == "*" || asked == message_type || asked.strip_suffix('*').is_some_and(|group| group.ends_with('.') && message_type.starts_with(group))
+    })
 }
 
 /// Whose interaction it is. Imported ones are not told of.
@@ -184,7 +186,9 @@ fn shorten(data: &mut Value, excess: usize) -> bool {
         *text = cut;
         return true;
     }
-    let largest = data.as_object_mut().and_then(|object| object.values_mut().filter(|value| value.as_array().is_some_and(|list| !list.is_empty())).max_by_key(|value| value.to_string().len()));
+    let largest = data.as_object_mut().and_then(|object| {
+        object.values_mut().filter(|value| value.as_array().is_some_and(|list| !list.is_empty())).max_by_key(|value| value.to_string().len())
+    });
     largest.is_some_and(|list| {
         *list = json!([]);
         true

@@ -27,7 +27,8 @@ fn shown(row: &Row) -> Result<Value, rusqlite::Error> {
 }
 
 fn with_attempts(connection: &Connection, mut delivery: Value) -> Result<Value, rusqlite::Error> {
-    let mut statement = connection.prepare_cached("SELECT number, at, status, latency_ms, response, error FROM attempts WHERE delivery = ?1 ORDER BY number")?;
+    let mut statement =
+        connection.prepare_cached("SELECT number, at, status, latency_ms, response, error FROM attempts WHERE delivery = ?1 ORDER BY number")?;
     let attempts = statement.query_map([delivery["id"].as_str().unwrap_or_default()], |row| {
         Ok(json!({
             "number": row.get::<_, i64>(0)?, "at": Timestamp::from_millis(row.get(1)?).to_string(), "status": row.get::<_, Option<i64>>(2)?,
