@@ -233,7 +233,7 @@ impl Knowledge {
     async fn extraction(&self, hash: &str, parser: &str, document: &Document) -> Result<Result<(String, Extraction), String>, IngestError> {
         let (content, of, by) = (self.content.clone(), hash.to_owned(), parser.to_owned());
         let known = tokio::task::spawn_blocking(move || {
-            let Some(blob) = content.extraction(&of, &by).ok().flatten() else { return None };
+            let blob = content.extraction(&of, &by).ok().flatten()?;
             let bytes = content.get(&blob).ok().flatten()?;
             serde_json::from_slice::<Extraction>(&bytes).ok().map(|extraction| (blob, extraction))
         });

@@ -72,6 +72,7 @@ pub struct Knowledge {
 
 impl Knowledge {
     #[must_use]
+    #[expect(clippy::too_many_arguments, reason = "the parts of a process, each given once, where it is put together")]
     pub fn new(
         bus: CommandBus,
         views: Views,

@@ -169,7 +169,9 @@ fn answer_members(interaction: &Value) -> Value {
 
 /// The answers of this process.
 #[derive(Clone, Default)]
-pub struct LiveAnswers(Arc<Mutex<HashMap<(OrgId, InteractionId), Arc<LiveAnswer>>>>);
+pub struct LiveAnswers(Arc<Mutex<ByInteraction>>);
+
+type ByInteraction = HashMap<(OrgId, InteractionId), Arc<LiveAnswer>>;
 
 impl LiveAnswers {
     fn with<T>(&self, work: impl FnOnce(&mut HashMap<(OrgId, InteractionId), Arc<LiveAnswer>>) -> T) -> T {
