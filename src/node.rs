@@ -35,10 +35,10 @@ impl Node {
         let clock = Clock::system(settings.dev_clock_offset_s);
         let events = settings.file("events.db");
         let log = EventLog::open(&events, clock.clone()).map_err(|error| format!("the event log can't be opened: {error}"))?;
-        let vault = Vault::open(&events, master_key(settings)?).map_err(|error| error.to_string())?;
+        let vault = Vault::open(log.database(), master_key(settings)?).map_err(|error| error.to_string())?;
         let views = Views::open(&settings.file("views.db"), log.clone()).map_err(|error| error.to_string())?;
         let content = ContentStore::open(&settings.file("content.db")).map_err(|error| error.to_string())?;
-        let idempotency = Idempotency::open(&events).map_err(|error| error.to_string())?;
+        let idempotency = Idempotency::new(log.database());
         let bus = CommandBus::new(log.clone(), tokio::runtime::Handle::current());
         let projector = Projector { log: log.clone(), vault: vault.clone(), views: views.clone() };
         Ok(Self { clock, log, vault, views, content, bus, idempotency, projector })

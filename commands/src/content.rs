@@ -1,40 +1,49 @@
 //! Contents by their hash: documents, extracted texts and manifests; and the vectors of texts. The same bytes are stored, parsed and embedded once.
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::path::Path;
 
 use bytes::Bytes;
-use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
-use crate::sqlite::Readers;
+use crate::database::{Database, Durability, PostgresPool, Session, StoreError, Value};
 
 const ZSTD_LEVEL: i32 = 3;
+/// Texts whose vectors are asked for by one statement.
+const MAX_LOOKED_UP: usize = 500;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ContentError {
     #[error("the content store failed: {0}")]
-    Store(#[from] rusqlite::Error),
+    Store(#[from] StoreError),
     #[error("stored content is damaged")]
     Damaged,
 }
 
+/// All of it blocks: call it on a thread that may.
 #[derive(Clone)]
 pub struct ContentStore {
-    writer: Arc<Mutex<Connection>>,
-    readers: Readers,
+    database: Database,
 }
 
 impl ContentStore {
+    /// The store of a data folder.
     pub fn open(file: &Path) -> Result<Self, ContentError> {
-        let writer = crate::sqlite::writer(file, include_str!("../../schemas/sql/sqlite/content.sql"))?;
-        Ok(Self { writer: Arc::new(Mutex::new(writer)), readers: Readers::of(file) })
+        Ok(Self { database: Database::sqlite(file, Durability::Full, include_str!("../../schemas/sql/sqlite/content.sql"))? })
     }
 
-    fn write<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T, rusqlite::Error>) -> Result<T, ContentError> {
-        Ok(work(&mut self.writer.lock().unwrap_or_else(PoisonError::into_inner))?)
+    /// The store of a PostgreSQL database.
+    pub fn postgres(url: &str) -> Result<Self, ContentError> {
+        let pool = PostgresPool::connect(url, None)?;
+        pool.migrate(include_str!("../../schemas/sql/postgres/content.sql"))?;
+        Ok(Self { database: Database::Postgres(pool) })
+    }
+
+    fn read<T>(&self, work: impl FnOnce(&mut Session) -> Result<T, StoreError>) -> Result<T, ContentError> {
+        Ok(self.database.read_now(work)?)
+    }
+
+    fn write<T>(&self, work: impl FnOnce(&mut Session) -> Result<T, StoreError>) -> Result<T, ContentError> {
+        Ok(self.database.write_now(work)?)
     }
 
     /// Stores bytes; their SHA-256 in hexadecimal. They are durable when this answers.
@@ -42,65 +51,63 @@ impl ContentStore {
         let sha256 = sha256(bytes);
         if !self.contains(&sha256)? {
             let packed = zstd::bulk::compress(bytes, ZSTD_LEVEL).map_err(|_| ContentError::Damaged)?;
-            self.write(|connection| {
-                connection.prepare_cached("INSERT OR IGNORE INTO blobs (sha256, bytes, zstd) VALUES (?1, ?2, ?3)")?.execute(params![
-                    sha256,
-                    bytes.len() as i64,
-                    packed
-                ])
-            })?;
+            let row = [Value::from(&sha256), bytes.len().into(), packed.into()];
+            self.write(|session| session.execute("INSERT INTO blobs (sha256, bytes, zstd) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING", &row))?;
         }
         Ok(sha256)
     }
 
     pub fn contains(&self, sha256: &str) -> Result<bool, ContentError> {
-        Ok(self.readers.read(|connection| connection.prepare_cached("SELECT 1 FROM blobs WHERE sha256 = ?1")?.exists([sha256]))?)
+        self.read(|session| session.exists("SELECT 1 FROM blobs WHERE sha256 = ?1", &[sha256.into()]))
     }
 
     pub fn get(&self, sha256: &str) -> Result<Option<Bytes>, ContentError> {
-        let row = |row: &rusqlite::Row| Ok((row.get::<_, i64>(0)? as usize, row.get::<_, Vec<u8>>(1)?));
-        let found = self
-            .readers
-            .read(|connection| connection.prepare_cached("SELECT bytes, zstd FROM blobs WHERE sha256 = ?1")?.query_row([sha256], row).optional())?;
+        let found = self.read(|session| {
+            let row = session.query_first("SELECT bytes, zstd FROM blobs WHERE sha256 = ?1", &[sha256.into()])?;
+            row.map(|row| Ok((row.get::<i64>(0)? as usize, row.get::<Vec<u8>>(1)?))).transpose()
+        })?;
         found.map(|(size, packed)| zstd::bulk::decompress(&packed, size).map(Bytes::from).map_err(|_| ContentError::Damaged)).transpose()
     }
 
     /// The extraction (as the hash of its JSON) that a parser made of these bytes.
     pub fn extraction(&self, content: &str, parser: &str) -> Result<Option<String>, ContentError> {
-        let sql = "SELECT blob FROM extractions WHERE content = ?1 AND parser = ?2";
-        Ok(self.readers.read(|connection| connection.prepare_cached(sql)?.query_row([content, parser], |row| row.get(0)).optional())?)
+        self.read(|session| {
+            let row = session.query_first("SELECT blob FROM extractions WHERE content = ?1 AND parser = ?2", &[content.into(), parser.into()])?;
+            row.map(|row| row.get(0)).transpose()
+        })
     }
 
     pub fn put_extraction(&self, content: &str, parser: &str, blob: &str) -> Result<(), ContentError> {
-        self.write(|connection| {
-            connection.prepare_cached("INSERT OR REPLACE INTO extractions (content, parser, blob) VALUES (?1, ?2, ?3)")?.execute([content, parser, blob])
+        self.write(|session| {
+            session.upsert("extractions", &["content", "parser", "blob"], &["content", "parser"], vec![vec![content.into(), parser.into(), blob.into()]])
         })
-        .map(drop)
     }
 
     /// Vectors that a model has made before, by the SHA-256 of their texts.
     pub fn embeddings(&self, model: &str, texts: &[String]) -> Result<Vec<Option<Vec<f32>>>, ContentError> {
-        Ok(self.readers.read(|connection| {
-            let mut find = connection.prepare_cached("SELECT vector FROM embeddings WHERE model = ?1 AND text = ?2")?;
-            texts
-                .iter()
-                .map(|text| Ok(find.query_row([model, text.as_str()], |row| row.get::<_, Vec<u8>>(0)).optional()?.map(|bytes| floats(&bytes))))
-                .collect()
-        })?)
+        self.read(|session| {
+            let mut known = std::collections::HashMap::new();
+            for some in texts.chunks(MAX_LOOKED_UP) {
+                let places: Vec<String> = (2..some.len() + 2).map(|place| format!("?{place}")).collect();
+                let sql = format!("SELECT text, vector FROM embeddings WHERE model = ?1 AND text IN ({})", places.join(", "));
+                let values: Vec<Value> = std::iter::once(model.into()).chain(some.iter().map(Value::from)).collect();
+                for row in session.query(&sql, &values)? {
+                    known.insert(row.get::<String>(0)?, floats(&row.get::<Vec<u8>>(1)?));
+                }
+            }
+            Ok(texts.iter().map(|text| known.get(text).cloned()).collect())
+        })
     }
 
     pub fn put_embeddings(&self, model: &str, vectors: &[(String, Vec<f32>)]) -> Result<(), ContentError> {
-        self.write(|connection| {
-            let transaction = connection.transaction()?;
-            {
-                let mut insert = transaction.prepare_cached("INSERT OR REPLACE INTO embeddings (model, text, vector) VALUES (?1, ?2, ?3)")?;
-                for (text, vector) in vectors {
-                    let bytes: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
-                    insert.execute(params![model, text, bytes])?;
-                }
-            }
-            transaction.commit()
-        })
+        let row = |(text, vector): (&String, &Vec<f32>)| {
+            let bytes: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
+            vec![model.into(), text.into(), bytes.into()]
+        };
+        // The same text may stand in a batch twice; its vector is the same.
+        let distinct: std::collections::BTreeMap<&String, &Vec<f32>> = vectors.iter().map(|(text, vector)| (text, vector)).collect();
+        let rows = distinct.into_iter().map(row).collect();
+        self.write(|session| session.upsert("embeddings", &["model", "text", "vector"], &["model", "text"], rows))
     }
 }
 

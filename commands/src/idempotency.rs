@@ -4,15 +4,22 @@
 
 use std::{
     collections::HashSet,
-    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use twig_domain::{Timestamp, id::OrgId};
 
-use crate::log::LogError;
+use crate::{
+    database::{Database, Engine, Session, StoreError},
+    ids::random_bytes,
+    log::LogError,
+};
+
+/// How long an outcome is kept (API §1).
+pub(crate) const KEPT_S: i64 = 24 * 3600;
+/// How long a process's claim on a key lasts where nobody gives it back.
+const CLAIM_S: i64 = 150;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey {
@@ -52,28 +59,41 @@ type Running = Arc<Mutex<HashSet<(OrgId, String)>>>;
 pub struct RunningGuard {
     running: Running,
     key: (OrgId, String),
+    /// Where other processes look.
+    claimed: Option<(Database, String)>,
 }
 
 impl Drop for RunningGuard {
     fn drop(&mut self) {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        if let Some((database, owner)) = self.claimed.take() {
+            let values = [self.key.0.to_string().into(), self.key.1.as_str().into(), owner.into()];
+            // A claim that can't be given back ends by itself.
+            std::thread::spawn(move || {
+                let given = database
+                    .write_now(|session| session.execute("DELETE FROM idempotency_running WHERE organization = ?1 AND key = ?2 AND owner = ?3", &values));
+                if let Err(error) = given {
+                    tracing::warn!(%error, "a claim on an Idempotency-Key could not be given back");
+                }
+            });
+        }
     }
 }
 
 #[derive(Clone)]
 pub struct Idempotency {
     running: Running,
-    connection: Arc<Mutex<Connection>>,
+    database: Database,
+    /// This process, to others on the same database.
+    owner: String,
 }
 
 impl Idempotency {
-    /// Opens the keys that stand in a log's file.
-    pub fn open(file: &Path) -> Result<Self, LogError> {
-        let connection = Connection::open(PathBuf::from(file))?;
-        connection.busy_timeout(std::time::Duration::from_secs(10))?;
-        // The outcome itself is synced by the append; a lost answer is made good by its position.
-        connection.pragma_update(None, "synchronous", "NORMAL")?;
-        Ok(Self { running: Arc::default(), connection: Arc::new(Mutex::new(connection)) })
+    /// The keys that stand beside a log. Outcomes are synced by the append; a lost answer is made good by its position.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        let owner = u128::from_be_bytes(random_bytes()).to_string();
+        Self { running: Arc::default(), database, owner }
     }
 
     pub async fn begin(&self, key: &IdempotencyKey, now: Timestamp) -> Result<Begin, LogError> {
@@ -81,45 +101,48 @@ impl Idempotency {
         if !self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(guard_key.clone()) {
             return Ok(Begin::Running);
         }
-        let guard = RunningGuard { running: self.running.clone(), key: guard_key };
-        let (organization, text) = (key.organization.to_string(), key.key.clone());
-        let found = self
-            .blocking(move |connection| {
-                let mut find = connection.prepare_cached(
-                    "SELECT route, fingerprint, position, response FROM idempotency WHERE organization = ?1 AND key = ?2 AND expires_at > ?3",
-                )?;
-                let row =
-                    |row: &rusqlite::Row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?, row.get::<_, Option<Vec<u8>>>(3)?));
-                find.query_row(params![organization, text, now.millis()], row).optional()
-            })
-            .await?;
+        let mut guard = RunningGuard { running: self.running.clone(), key: guard_key, claimed: None };
+        let (organization, text, owner) = (key.organization.to_string(), key.key.clone(), self.owner.clone());
+        let look = move |session: &mut Session| {
+            // SQLite's log has one process that answers requests; PostgreSQL's may have many.
+            let claimed = session.engine() == Engine::Sqlite || claim(session, &organization, &text, &owner, now)?;
+            let sql = "SELECT route, fingerprint, position, response FROM idempotency WHERE organization = ?1 AND key = ?2 AND expires_at > ?3";
+            let found = session.query_first(sql, &[(&organization).into(), (&text).into(), now.millis().into()])?;
+            let found = found.map(|row| Ok::<_, StoreError>((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))).transpose()?;
+            Ok::<(bool, Option<(String, String, u64, Option<Vec<u8>>)>), StoreError>((claimed, found))
+        };
+        let (claimed, found) = match self.database.engine() {
+            Engine::Sqlite => self.database.read(look).await?,
+            Engine::Postgres => self.database.write(look).await?,
+        };
+        if claimed && self.database.engine() == Engine::Postgres {
+            guard.claimed = Some((self.database.clone(), self.owner.clone()));
+        }
         Ok(match found {
+            None if !claimed => Begin::Running,
             None => Begin::New(guard),
             Some((route, fingerprint, ..)) if route != key.route || fingerprint != key.fingerprint => Begin::Mismatch,
-            Some((.., position, response)) => {
-                Begin::Done(StoredOutcome { response: response.and_then(|bytes| serde_json::from_slice(&bytes).ok()), position: position as u64 })
-            }
+            Some((.., position, response)) => Begin::Done(StoredOutcome { response: response.and_then(|bytes| serde_json::from_slice(&bytes).ok()), position }),
         })
     }
 
     pub async fn save_response(&self, key: &IdempotencyKey, response: StoredResponse) -> Result<(), LogError> {
-        let (organization, text) = (key.organization.to_string(), key.key.clone());
         let bytes = serde_json::to_vec(&response).map_err(|error| LogError::Other(error.to_string()))?;
-        self.blocking(move |connection| {
-            connection.prepare_cached("UPDATE idempotency SET response = ?3 WHERE organization = ?1 AND key = ?2")?.execute(params![organization, text, bytes])
-        })
-        .await
-        .map(drop)
+        let values = [key.organization.to_string().into(), key.key.as_str().into(), bytes.into()];
+        let saved = self.database.write(move |session| session.execute("UPDATE idempotency SET response = ?3 WHERE organization = ?1 AND key = ?2", &values));
+        Ok(saved.await.map(drop)?)
     }
 
     /// Drops outcomes that have had their time.
-    pub async fn forget_expired(&self, now: Timestamp) -> Result<usize, LogError> {
-        self.blocking(move |connection| connection.execute("DELETE FROM idempotency WHERE expires_at <= ?1", [now.millis()])).await
+    pub async fn forget_expired(&self, now: Timestamp) -> Result<u64, LogError> {
+        Ok(self.database.write(move |session| session.execute("DELETE FROM idempotency WHERE expires_at <= ?1", &[now.millis().into()])).await?)
     }
+}
 
-    async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static) -> Result<T, LogError> {
-        let connection = self.connection.clone();
-        let done = tokio::task::spawn_blocking(move || work(&connection.lock().unwrap_or_else(PoisonError::into_inner)));
-        Ok(done.await.map_err(|error| LogError::Other(error.to_string()))??)
-    }
+/// Takes a key for this process where no other has it.
+fn claim(session: &mut Session, organization: &str, key: &str, owner: &str, now: Timestamp) -> Result<bool, StoreError> {
+    let sql = "INSERT INTO idempotency_running AS r (organization, key, owner, until) VALUES (?1, ?2, ?3, ?4) \
+               ON CONFLICT (organization, key) DO UPDATE SET owner = excluded.owner, until = excluded.until WHERE r.owner = excluded.owner OR r.until <= ?5";
+    let values = [organization.into(), key.into(), owner.into(), now.plus_seconds(CLAIM_S).millis().into(), now.millis().into()];
+    Ok(session.execute(sql, &values)? > 0)
 }

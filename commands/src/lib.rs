@@ -5,9 +5,9 @@
 pub mod bus;
 pub mod clock;
 pub mod content;
+pub mod database;
 pub mod idempotency;
 pub mod ids;
 pub mod log;
-mod sqlite;
 mod upcast;
 pub mod vault;

@@ -19,11 +19,14 @@ use chacha20poly1305::{
 };
 use hkdf::Hkdf;
 use moka::sync::Cache;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use sha2::Sha256;
 use twig_domain::{Sealed, id::OrgId};
 
-use crate::{content::sha256, ids::random_bytes};
+use crate::{
+    content::sha256,
+    database::{Database, Session, StoreError},
+    ids::random_bytes,
+};
 
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
@@ -39,8 +42,8 @@ pub enum VaultError {
     WrongMasterKey,
     #[error("the master key file could not be read or made")]
     File(#[source] std::io::Error),
-    #[error("the store of keys failed")]
-    Store(#[from] rusqlite::Error),
+    #[error("the store of keys failed: {0}")]
+    Store(#[from] StoreError),
     #[error("sealed text is damaged")]
     Damaged,
 }
@@ -116,36 +119,42 @@ impl SubjectKey {
 #[derive(Clone)]
 pub struct Vault {
     master: MasterKey,
-    store: Arc<Mutex<Connection>>,
+    store: Database,
+    /// Held while a key is looked for or made, and while one is destroyed: the cache never holds what the store does not.
+    changing: Arc<Mutex<()>>,
     keys: Cache<String, SubjectKey>,
 }
 
 impl Vault {
-    /// Opens the keys that stand in a log's file, and checks that the master key is theirs.
-    pub fn open(file: &Path, master: MasterKey) -> Result<Self, VaultError> {
-        let connection = Connection::open(file)?;
-        connection.busy_timeout(Duration::from_secs(10))?;
-        let vault =
-            Self { master, store: Arc::new(Mutex::new(connection)), keys: Cache::builder().max_capacity(MAX_CACHED_KEYS).time_to_live(CACHED_FOR).build() };
+    /// Opens the keys that stand beside a log, and checks that the master key is theirs.
+    pub fn open(store: Database, master: MasterKey) -> Result<Self, VaultError> {
+        let keys = Cache::builder().max_capacity(MAX_CACHED_KEYS).time_to_live(CACHED_FOR).build();
+        let vault = Self { master, store, changing: Arc::default(), keys };
         vault.check()?;
         Ok(vault)
     }
 
     fn check(&self) -> Result<(), VaultError> {
         let key = self.derive(b"check");
-        let store = self.lock();
-        let known: Option<String> = store.query_row("SELECT sealed FROM vault_check WHERE id = 1", [], |row| row.get(0)).optional()?;
-        match known {
-            Some(sealed) => STANDARD.decode(sealed).ok().and_then(|bytes| decrypt(&key, &bytes, b"check")).map(drop).ok_or(VaultError::WrongMasterKey),
-            None => store
-                .execute("INSERT OR IGNORE INTO vault_check (id, sealed) VALUES (1, ?1)", [STANDARD.encode(encrypt(&key, b"twig", b"check"))])
-                .map(drop)
-                .map_err(VaultError::Store),
-        }
+        let known = self.store.read_now(|session| checked(session))?;
+        let known = match known {
+            Some(sealed) => sealed,
+            None => {
+                let fresh = STANDARD.encode(encrypt(&key, b"twig", b"check"));
+                // Another process may have been first: what the store holds then is what counts.
+                self.store
+                    .write_now(|session| {
+                        session.execute("INSERT INTO vault_check (id, sealed) VALUES (1, ?1) ON CONFLICT DO NOTHING", &[fresh.into()])?;
+                        checked(session)
+                    })?
+                    .unwrap_or_default()
+            }
+        };
+        STANDARD.decode(known).ok().and_then(|bytes| decrypt(&key, &bytes, b"check")).map(drop).ok_or(VaultError::WrongMasterKey)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Connection> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    fn changing(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// HKDF-SHA256 (RFC 5869) of the master key for one purpose.
@@ -193,12 +202,11 @@ impl Vault {
     }
 
     fn load_or_new(&self, name: String) -> Result<SubjectKey, VaultError> {
-        // Under the store's lock, so that two callers cannot both make one.
-        let store = self.lock();
+        let _changing = self.changing();
         if let Some(key) = self.keys.get(&name) {
             return Ok(key);
         }
-        let key = match self.stored(&store, &name)? {
+        let key = match self.stored(&name)? {
             Some(key) => key,
             None => {
                 let key: [u8; KEY_BYTES] = random_bytes();
@@ -209,9 +217,11 @@ impl Vault {
         Ok(key)
     }
 
-    fn stored(&self, store: &Connection, name: &str) -> Result<Option<SubjectKey>, VaultError> {
-        let wrapped: Option<Vec<u8>> =
-            store.prepare_cached("SELECT wrapped FROM subject_keys WHERE subject = ?1")?.query_row([name], |row| row.get(0)).optional()?;
+    fn stored(&self, name: &str) -> Result<Option<SubjectKey>, VaultError> {
+        let wrapped: Option<Vec<u8>> = self.store.read_now(|session| {
+            let row = session.query_first("SELECT wrapped FROM subject_keys WHERE subject = ?1", &[name.into()])?;
+            row.map(|row| row.get(0)).transpose().map_err(VaultError::Store)
+        })?;
         let Some(wrapped) = wrapped else { return Ok(None) };
         let key = decrypt(&self.derive(b"subjects"), &wrapped, name.as_bytes()).and_then(|bytes| bytes.try_into().ok()).ok_or(VaultError::Damaged)?;
         Ok(Some(SubjectKey { subject: name.to_owned(), key, wrapped }))
@@ -227,8 +237,8 @@ impl Vault {
         let key = match self.keys.get(&sealed.subject) {
             Some(key) => Some(key),
             None => {
-                let store = self.lock();
-                let found = self.stored(&store, &sealed.subject)?;
+                let _changing = self.changing();
+                let found = self.stored(&sealed.subject)?;
                 found.inspect(|key| self.keys.insert(sealed.subject.clone(), key.clone()))
             }
         };
@@ -241,19 +251,24 @@ impl Vault {
     /// Destroys a subject's key: what was sealed with it can never be read again.
     pub fn destroy(&self, organization: OrgId, subject: &Subject) -> Result<bool, VaultError> {
         let name = self.subject_name(organization, subject);
-        let mut store = self.lock();
-        store.pragma_update(None, "secure_delete", true)?;
-        let transaction = store.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let wrapped: Option<Vec<u8>> =
-            transaction.query_row("DELETE FROM subject_keys WHERE subject = ?1 RETURNING wrapped", [&name], |row| row.get(0)).optional()?;
-        if let Some(wrapped) = &wrapped {
-            transaction.execute("INSERT OR IGNORE INTO destroyed_keys (wrapped_sha256) VALUES (?1)", [sha256(wrapped)])?;
-        }
-        transaction.commit()?;
-        // Under the store's lock, and after the row is gone: nobody can have read it back into the cache.
+        let _changing = self.changing();
+        let destroyed = self.store.write_now(|session| {
+            let row = session.query_first("DELETE FROM subject_keys WHERE subject = ?1 RETURNING wrapped", &[(&name).into()])?;
+            if let Some(row) = &row {
+                let hash = sha256(&row.get::<Vec<u8>>(0)?);
+                session.execute("INSERT INTO destroyed_keys (wrapped_sha256) VALUES (?1) ON CONFLICT DO NOTHING", &[hash.into()])?;
+            }
+            Ok::<_, StoreError>(row.is_some())
+        })?;
+        self.store.forget_deleted()?;
+        // After the row is gone, and while nobody looks for it: nobody can have read it back into the cache.
         self.keys.invalidate(&name);
-        Ok(wrapped.is_some())
+        Ok(destroyed)
     }
+}
+
+fn checked(session: &mut Session) -> Result<Option<String>, StoreError> {
+    session.query_first("SELECT sealed FROM vault_check WHERE id = 1", &[])?.map(|row| row.get(0)).transpose()
 }
 
 fn encrypt(key: &[u8; KEY_BYTES], text: &[u8], bound_to: &[u8]) -> Vec<u8> {

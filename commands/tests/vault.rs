@@ -7,6 +7,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use twig_commands::{
     bus::{CommandBus, CommandContext, CommandError},
     clock::Clock,
+    database::StoreError,
     ids::{new_id, random_bytes},
     log::EventLog,
     vault::{MasterKey, Subject, SubjectKey, Vault, VaultError},
@@ -72,7 +73,8 @@ impl Store {
 }
 
 fn open_vault(folder: &Path) -> Result<Vault, VaultError> {
-    Vault::open(&folder.join("events.db"), MasterKey::load_or_create(&folder.join("master.key"))?)
+    let log = EventLog::open(&folder.join("events.db"), Clock::system(0)).map_err(|error| StoreError::Other(error.to_string()))?;
+    Vault::open(log.database(), MasterKey::load_or_create(&folder.join("master.key"))?)
 }
 
 fn ada() -> Subject {
@@ -146,7 +148,7 @@ async fn the_master_key_file_is_its_owners_alone_and_another_key_is_refused() {
     let file = store.folder.path().join("master.key");
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let other = MasterKey::from_base64(&STANDARD.encode(random_bytes::<32>())).unwrap();
-    assert!(matches!(Vault::open(&store.folder.path().join("events.db"), other), Err(VaultError::WrongMasterKey)));
+    assert!(matches!(Vault::open(store.log.database(), other), Err(VaultError::WrongMasterKey)));
     assert!(matches!(MasterKey::from_base64("c2hvcnQ="), Err(VaultError::Malformed)));
 }
 

@@ -1,7 +1,7 @@
 //! What a fold sees: rows by key. Each table's rows have the same outer shape; what a view means is in the body, which is the API's object.
 
 use serde_json::Value;
-use twig_commands::log::RecordedEvent;
+use twig_commands::{database::StoreError, log::RecordedEvent};
 use twig_domain::{Event, Sealed, id::OrgId};
 
 /// A table of a projection.
@@ -80,6 +80,18 @@ impl Projection {
         Self::ALL.into_iter().find(|projection| projection.name() == name)
     }
 
+    /// The table with a row for each aggregate, and the aggregate's type.
+    pub fn subject(self) -> Option<(Table, &'static str)> {
+        match self {
+            Self::Organizations => Some((Table::Organizations, "Organization")),
+            Self::Agents => Some((Table::Agents, "Agent")),
+            Self::DataSpecs => Some((Table::DataSpecs, "DataSpec")),
+            Self::Interactions => Some((Table::Interactions, "Interaction")),
+            Self::Webhooks => Some((Table::Webhooks, "Webhook")),
+            Self::Audit => None,
+        }
+    }
+
     pub fn tables(self) -> &'static [Table] {
         match self {
             Self::Organizations => &[Table::Organizations, Table::ApiKeys, Table::KeyHashes],
@@ -135,8 +147,8 @@ pub trait Rows {
 pub enum FoldError {
     #[error("{table} has no row {id}")]
     Missing { table: &'static str, id: String },
-    #[error("the view store failed")]
-    Store(#[from] rusqlite::Error),
+    #[error("the view store failed: {0}")]
+    Store(#[from] StoreError),
     #[error("a row is damaged")]
     Damaged,
     #[error("{0}")]

@@ -5,9 +5,9 @@ mod dashboard;
 mod lists;
 mod system;
 
-use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use twig_commands::database::Session;
 use twig_domain::{
     Timestamp,
     agent::AgentSettings,
@@ -22,7 +22,7 @@ use crate::{
     folds::DELETED,
     runner::Live,
     store,
-    views::shown,
+    views::{Tenant, shown},
 };
 
 pub use audit::AuditFilter;
@@ -108,8 +108,8 @@ pub struct InteractionFilter {
     pub q: Option<String>,
 }
 
-fn get(connection: &Connection, live: &Live, table: Table, organization: OrgId, id: &str) -> Result<Option<Row>, ViewError> {
-    Ok(store::read(connection, table, version(live, table), organization, id)?)
+fn get(session: &mut Session, live: &Live, table: Table, organization: OrgId, id: &str) -> Result<Option<Row>, ViewError> {
+    Ok(store::read(session, table, version(live, table), organization, id)?)
 }
 
 fn version(live: &Live, table: Table) -> i64 {
@@ -131,31 +131,34 @@ fn typed<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, ViewError> 
 impl Views {
     pub async fn key_by_hash(&self, sha256: &str) -> Result<Option<KeyAuth>, ViewError> {
         let sha256 = sha256.to_owned();
-        self.read(move |connection, live| {
-            let sql = format!("SELECT organization, parent, body FROM {} WHERE id = ?1", name(live, Table::KeyHashes));
-            let row = |row: &rusqlite::Row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?));
-            let Some((organization, key, body)) = connection.prepare_cached(&sql)?.query_row([&sha256], row).optional()? else { return Ok(None) };
-            let organization: OrgId = typed(&organization.into())?;
-            let body: Value = serde_json::from_str(&body).map_err(|error| ViewError::Other(error.to_string()))?;
-            let Some(record) = get(connection, live, Table::ApiKeys, organization, &key)? else { return Ok(None) };
-            let Some(owner) = get(connection, live, Table::Organizations, organization, &organization.to_string())? else { return Ok(None) };
+        self.read(Tenant::All, move |session, live| {
+            let (keys, records, owners) = (name(live, Table::KeyHashes), name(live, Table::ApiKeys), name(live, Table::Organizations));
+            let sql = format!(
+                "SELECT h.organization, h.parent, h.body, r.body, o.body FROM {keys} h JOIN {records} r ON r.organization = h.organization AND r.id = h.parent \
+                 JOIN {owners} o ON o.organization = h.organization AND o.id = h.organization WHERE h.id = ?1"
+            );
+            let Some(row) = session.query_first(&sql, &[sha256.into()])? else { return Ok(None) };
+            let (secret, record, owner): (Value, Value, Value) = (row.json(2)?, row.json(3)?, row.json(4)?);
             Ok(Some(KeyAuth {
-                organization,
-                key_id: typed(&key.into())?,
-                name: record.body["name"].as_str().unwrap_or_default().to_owned(),
-                scopes: typed(&record.body["scopes"])?,
-                expires_at: typed(&record.body["expiresAt"])?,
-                valid_until: typed(&body["validUntil"])?,
-                test: record.body["test"].as_bool().unwrap_or_default(),
-                plan: typed(&owner.body["plan"])?,
-                limits: typed(&owner.body["limits"])?,
+                organization: typed(&row.get::<String>(0)?.into())?,
+                key_id: typed(&row.get::<String>(1)?.into())?,
+                name: record["name"].as_str().unwrap_or_default().to_owned(),
+                scopes: typed(&record["scopes"])?,
+                expires_at: typed(&record["expiresAt"])?,
+                valid_until: typed(&secret["validUntil"])?,
+                test: record["test"].as_bool().unwrap_or_default(),
+                plan: typed(&owner["plan"])?,
+                limits: typed(&owner["limits"])?,
             }))
         })
         .await
     }
 
     async fn one(&self, table: Table, organization: OrgId, id: String) -> Result<Option<Row>, ViewError> {
-        self.read(move |connection, live| Ok(get(connection, live, table, organization, &id)?.filter(|row| row.parent.as_deref() != Some(DELETED)))).await
+        self.read(Tenant::Of(organization), move |session, live| {
+            Ok(get(session, live, table, organization, &id)?.filter(|row| row.parent.as_deref() != Some(DELETED)))
+        })
+        .await
     }
 
     pub async fn organization(&self, organization: OrgId) -> Result<Option<Resource>, ViewError> {
@@ -182,9 +185,9 @@ impl Views {
     }
 
     pub async fn data_spec(&self, organization: OrgId, id: DataSpecId) -> Result<Option<Resource>, ViewError> {
-        self.read(move |connection, live| {
-            let row = get(connection, live, Table::DataSpecs, organization, &id.to_string())?.filter(|row| row.parent.as_deref() != Some(DELETED));
-            row.map(|row| Ok(resource(lists::complete_data_spec(connection, live, organization, row)?))).transpose()
+        self.read(Tenant::Of(organization), move |session, live| {
+            let row = get(session, live, Table::DataSpecs, organization, &id.to_string())?.filter(|row| row.parent.as_deref() != Some(DELETED));
+            row.map(|row| Ok(resource(lists::complete_data_spec(session, live, organization, row)?))).transpose()
         })
         .await
     }
@@ -205,19 +208,16 @@ impl Views {
         organization: OrgId,
         ids: Option<Vec<DataSpecId>>,
     ) -> Result<Vec<(DataSpecId, PublishedIndex, Vec<String>)>, ViewError> {
-        self.read(move |connection, live| {
+        self.read(Tenant::Of(organization), move |session, live| {
             let sql =
-                format!("SELECT id, body FROM {} WHERE organization = ?1 AND parent IS NULL AND body ->> '$._index' IS NOT NULL", name(live, Table::DataSpecs));
-            let mut statement = connection.prepare_cached(&sql)?;
-            let rows = statement.query_map([organization.to_string()], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+                format!("SELECT id, body FROM {} WHERE organization = ?1 AND parent IS NULL AND body ->> '_index' IS NOT NULL", name(live, Table::DataSpecs));
             let mut found = Vec::new();
-            for row in rows {
-                let (id, body) = row?;
-                let id: DataSpecId = typed(&id.into())?;
+            for row in session.query(&sql, &[organization.to_string().into()])? {
+                let id: DataSpecId = typed(&row.get::<String>(0)?.into())?;
                 if ids.as_ref().is_some_and(|ids| !ids.contains(&id)) {
                     continue;
                 }
-                let body: Value = serde_json::from_str(&body).map_err(|error| ViewError::Other(error.to_string()))?;
+                let body: Value = row.json(1)?;
                 found.push((id, typed(&body["_index"])?, typed(&body["tags"])?));
             }
             Ok(found)
@@ -228,10 +228,10 @@ impl Views {
     /// Which of these data specs are not this organization's.
     pub async fn missing_data_specs(&self, organization: OrgId, ids: &[DataSpecId]) -> Result<Vec<DataSpecId>, ViewError> {
         let ids = ids.to_vec();
-        self.read(move |connection, live| {
+        self.read(Tenant::Of(organization), move |session, live| {
             let mut missing = Vec::new();
             for id in ids {
-                if get(connection, live, Table::DataSpecs, organization, &id.to_string())?.is_none_or(|row| row.parent.as_deref() == Some(DELETED)) {
+                if get(session, live, Table::DataSpecs, organization, &id.to_string())?.is_none_or(|row| row.parent.as_deref() == Some(DELETED)) {
                     missing.push(id);
                 }
             }
@@ -241,10 +241,10 @@ impl Views {
     }
 
     pub async fn run(&self, organization: OrgId, data_spec: DataSpecId, run: RunId) -> Result<Option<Value>, ViewError> {
-        self.read(move |connection, live| {
+        self.read(Tenant::Of(organization), move |session, live| {
             let row =
-                get(connection, live, Table::Runs, organization, &run.to_string())?.filter(|row| row.parent.as_deref() == Some(data_spec.to_string().as_str()));
-            row.map(|row| lists::complete_run(connection, organization, row.body)).transpose()
+                get(session, live, Table::Runs, organization, &run.to_string())?.filter(|row| row.parent.as_deref() == Some(data_spec.to_string().as_str()));
+            row.map(|row| lists::complete_run(session, organization, row.body)).transpose()
         })
         .await
     }
@@ -261,11 +261,10 @@ impl Views {
 
     /// Every feedback ever given, oldest first.
     pub async fn feedback_history(&self, organization: OrgId, id: InteractionId) -> Result<Vec<Value>, ViewError> {
-        self.read(move |connection, live| {
+        self.read(Tenant::Of(organization), move |session, live| {
             let sql = format!("SELECT parent, at, sort, body FROM {} WHERE organization = ?1 AND parent = ?2 ORDER BY sort", name(live, Table::Feedback));
-            let mut statement = connection.prepare_cached(&sql)?;
-            let rows = statement.query_map([organization.to_string(), id.to_string()], store::row)?;
-            Ok(rows.map(|row| row.map(|row| row.body)).collect::<Result<_, _>>()?)
+            let rows = session.query(&sql, &[organization.to_string().into(), id.to_string().into()])?;
+            Ok(rows.iter().map(|row| Ok(store::row(row)?.body)).collect::<Result<_, ViewError>>()?)
         })
         .await
     }
@@ -273,12 +272,11 @@ impl Views {
     /// A session's interactions, oldest first.
     pub async fn session(&self, organization: OrgId, session: &str) -> Result<Option<Vec<Value>>, ViewError> {
         let session = session.to_owned();
-        self.read(move |connection, live| {
+        self.read(Tenant::Of(organization), move |store, live| {
             let sql =
                 format!("SELECT parent, at, sort, body FROM {} WHERE organization = ?1 AND parent = ?2 ORDER BY at, sort", name(live, Table::Interactions));
-            let mut statement = connection.prepare_cached(&sql)?;
-            let rows = statement.query_map(params![organization.to_string(), session], store::row)?;
-            let turns: Vec<Value> = rows.map(|row| row.map(|row| shown(row.body))).collect::<Result<_, _>>()?;
+            let rows = store.query(&sql, &[organization.to_string().into(), session.into()])?;
+            let turns: Vec<Value> = rows.iter().map(|row| Ok(shown(store::row(row)?.body))).collect::<Result<_, ViewError>>()?;
             Ok((!turns.is_empty()).then_some(turns))
         })
         .await

@@ -5,9 +5,9 @@
 
 use std::{cell::Cell, collections::HashMap, sync::Arc, time::Duration};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use tokio_util::sync::CancellationToken;
 use twig_commands::{
+    database::{Engine, Session, StoreError},
     log::{EventLog, RecordedEvent},
     vault::{Vault, VaultError},
 };
@@ -76,34 +76,36 @@ impl Projector {
 }
 
 /// Folds a batch into one version of a projection and moves its checkpoint; events at or below it are skipped.
-pub fn fold_batch(transaction: &Transaction, projection: Projection, version: i64, events: &[Arc<RecordedEvent>], open: Opener) -> Result<u64, ViewError> {
-    let position: i64 = transaction
-        .prepare_cached("SELECT position FROM projections WHERE name = ?1 AND version = ?2")?
-        .query_row(params![projection.name(), version], |row| row.get(0))?;
-    let mut reached = position as u64;
-    let mut rows = BatchRows::new(transaction, version);
-    for recorded in events.iter().filter(|recorded| recorded.position > position as u64) {
+pub fn fold_batch(session: &mut Session, projection: Projection, version: i64, events: &[Arc<RecordedEvent>], open: Opener) -> Result<u64, ViewError> {
+    // Where several processes fold, the checkpoint's row is held by one of them until it has committed.
+    let held = if session.engine() == Engine::Postgres { " FOR UPDATE" } else { "" };
+    let sql = format!("SELECT position FROM projections WHERE name = ?1 AND version = ?2{held}");
+    let position: u64 = session.query_one(&sql, &[projection.name().into(), version.into()])?.get(0)?;
+    let new: Vec<&Arc<RecordedEvent>> = events.iter().filter(|recorded| recorded.position > position).collect();
+    let mut rows = BatchRows::new(session, version);
+    rows.prefetch(projection, &new)?;
+    let mut parked = Vec::new();
+    for recorded in &new {
         match fold_one(&mut rows, projection, recorded, open) {
             Ok(()) => {}
             // The store's trouble is not the event's fault: the whole batch is tried again.
-            Err(FoldError::Store(error)) if error.sqlite_error_code().is_some() => return Err(error.into()),
-            Err(error) => park(transaction, projection, version, recorded.position, &error.to_string())?,
+            Err(FoldError::Store(error)) if !error.is_about_data() => return Err(error.into()),
+            Err(error) => parked.push((recorded.position, error.to_string())),
         }
-        reached = recorded.position;
     }
     rows.write()?;
-    transaction.prepare_cached("UPDATE projections SET position = ?3 WHERE name = ?1 AND version = ?2")?.execute(params![
-        projection.name(),
-        version,
-        reached as i64
-    ])?;
+    for (position, error) in parked {
+        park(session, projection, version, position, &error)?;
+    }
+    let reached = new.last().map_or(position, |last| last.position);
+    session.execute("UPDATE projections SET position = ?3 WHERE name = ?1 AND version = ?2", &[projection.name().into(), version.into(), reached.into()])?;
     Ok(reached)
 }
 
 /// The keys that a batch opens words with. Where their store fails, the batch fails, for the words would seem erased.
 pub struct Keys<'a> {
     vault: &'a Vault,
-    failed: Cell<Option<rusqlite::Error>>,
+    failed: Cell<Option<StoreError>>,
 }
 
 impl<'a> Keys<'a> {
@@ -129,28 +131,29 @@ fn fold_one(rows: &mut BatchRows, projection: Projection, recorded: &RecordedEve
     projection.fold(rows, recorded, &recorded.event()?, open)
 }
 
-fn park(connection: &Connection, projection: Projection, version: i64, position: u64, error: &str) -> Result<(), rusqlite::Error> {
+fn park(session: &mut Session, projection: Projection, version: i64, position: u64, error: &str) -> Result<(), StoreError> {
     tracing::error!(projection = projection.name(), position, error, "an event could not be folded and was parked");
     metrics::counter!("twig_projection_dead_events_total", "projection" => projection.name()).increment(1);
-    let sql = "INSERT OR REPLACE INTO dead_events (projection, version, position, error) VALUES (?1, ?2, ?3, ?4)";
-    connection.prepare_cached(sql)?.execute(params![projection.name(), version, position as i64, error]).map(drop)
+    let row = vec![projection.name().into(), version.into(), position.into(), error.into()];
+    session.upsert("dead_events", &["projection", "version", "position", "error"], &["projection", "version", "position"], vec![row])
 }
 
 impl Views {
     /// One transaction for all live projections.
     fn fold_live(&self, events: &[RecordedEvent], vault: &Vault) -> Result<(), ViewError> {
         let events: Vec<Arc<RecordedEvent>> = events.iter().cloned().map(Arc::new).collect();
-        let reached = self.write(|connection| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let live = crate::views::live_versions(&transaction)?;
+        let reached = self.database.write_now(|session| {
+            let live = crate::views::live_versions(session)?;
             let keys = Keys::of(vault);
             let mut reached = u64::MAX;
-            for (projection, version) in &live {
-                reached = reached.min(fold_batch(&transaction, *projection, *version, &events, &|sealed| keys.open(sealed))?);
+            // In one order, so that two processes never wait for each other.
+            for projection in Projection::ALL {
+                if let Some(version) = live.get(&projection) {
+                    reached = reached.min(fold_batch(session, projection, *version, &events, &|sealed| keys.open(sealed))?);
+                }
             }
             keys.check()?;
-            transaction.commit()?;
-            Ok(reached)
+            Ok::<_, ViewError>(reached)
         })?;
         self.publish(reached);
         metrics::gauge!("twig_projection_position").set(reached as f64);

@@ -1,68 +1,112 @@
-//! Rows in SQLite: every table has the same columns, its name carries its projection's version.
+//! Rows in a store: every table has the same columns, its name carries its projection's version. The same SQL serves SQLite and PostgreSQL.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use twig_commands::{
+    database::{Engine, Session, StoreError, Value},
+    log::RecordedEvent,
+};
 use twig_domain::id::OrgId;
 
-use crate::fold::{FoldError, Projection, Row, Rows, Table};
+use crate::{
+    fold::{FoldError, Projection, Row, Rows, Table},
+    views::ViewError,
+};
 
 /// The version that a fresh store begins with.
 const FIRST_VERSION: i64 = 1;
+const ROW_COLUMNS: [&str; 6] = ["organization", "id", "parent", "at", "sort", "body"];
+/// What is not versioned: it holds nothing that a rebuild would make.
+const TENANT_TABLES: [&str; 3] = ["run_progress", "embedding_progress", "published_documents"];
 
-const DDL: &str = "
-CREATE TABLE IF NOT EXISTS projections (name TEXT NOT NULL, version INTEGER NOT NULL, position INTEGER NOT NULL, live INTEGER NOT NULL, PRIMARY KEY (name, version));
-CREATE TABLE IF NOT EXISTS dead_events (projection TEXT NOT NULL, version INTEGER NOT NULL, position INTEGER NOT NULL, error TEXT NOT NULL, PRIMARY KEY (projection, version, position));
-CREATE TABLE IF NOT EXISTS run_progress (organization TEXT NOT NULL, run TEXT NOT NULL, body TEXT, owner TEXT, lease_until INTEGER, PRIMARY KEY (organization, run)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS embedding_progress (organization TEXT NOT NULL, data_spec TEXT NOT NULL, manifest TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (organization, data_spec)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS published_documents (organization TEXT NOT NULL, data_spec TEXT NOT NULL, manifest TEXT NOT NULL, place INTEGER NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (organization, data_spec, place)) WITHOUT ROWID;
-";
+const SQLITE_DDL: &str = include_str!("../../schemas/sql/sqlite/views.sql");
+const POSTGRES_DDL: &str = include_str!("../../schemas/sql/postgres/views.sql");
 
 pub fn table_name(table: Table, version: i64) -> String {
     format!("{}_v{version}", table.name())
 }
 
-pub fn create(connection: &Connection) -> Result<(), rusqlite::Error> {
-    connection.execute_batch(DDL)?;
+/// Makes what is not there yet.
+pub fn create(session: &mut Session) -> Result<(), StoreError> {
+    session.batch(match session.engine() {
+        Engine::Sqlite => SQLITE_DDL,
+        Engine::Postgres => POSTGRES_DDL,
+    })?;
+    for table in TENANT_TABLES {
+        guard(session, table)?;
+    }
     for projection in Projection::ALL {
-        let known = connection.prepare("SELECT 1 FROM projections WHERE name = ?1")?.exists([projection.name()])?;
-        if !known {
-            create_version(connection, projection, FIRST_VERSION)?;
-            connection.execute("INSERT INTO projections (name, version, position, live) VALUES (?1, ?2, 0, 1)", params![projection.name(), FIRST_VERSION])?;
+        if !session.exists("SELECT 1 FROM projections WHERE name = ?1", &[projection.name().into()])? {
+            create_version(session, projection, FIRST_VERSION)?;
+            let row = [projection.name().into(), FIRST_VERSION.into()];
+            session.execute("INSERT INTO projections (name, version, position, live) VALUES (?1, ?2, 0, 1)", &row)?;
         }
     }
     Ok(())
 }
 
-pub fn create_version(connection: &Connection, projection: Projection, version: i64) -> Result<(), rusqlite::Error> {
+pub fn create_version(session: &mut Session, projection: Projection, version: i64) -> Result<(), StoreError> {
     for table in projection.tables() {
         let name = table_name(*table, version);
-        connection.execute_batch(&format!(
-            "CREATE TABLE IF NOT EXISTS {name} (organization TEXT NOT NULL, id TEXT NOT NULL, parent TEXT, at INTEGER NOT NULL, sort INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (organization, id)) WITHOUT ROWID;
+        let (number, body, end) = match session.engine() {
+            Engine::Sqlite => ("INTEGER", "TEXT", " WITHOUT ROWID"),
+            Engine::Postgres => ("bigint", "jsonb", ""),
+        };
+        session.batch(&format!(
+            "CREATE TABLE IF NOT EXISTS {name} (organization TEXT NOT NULL, id TEXT NOT NULL, parent TEXT, at {number} NOT NULL, sort {number} NOT NULL, body {body} NOT NULL, PRIMARY KEY (organization, id)){end};
              CREATE INDEX IF NOT EXISTS {name}_listed ON {name} (organization, at, sort);
              CREATE INDEX IF NOT EXISTS {name}_children ON {name} (organization, parent, at, sort);"
         ))?;
-        if *table == Table::KeyHashes {
-            connection.execute_batch(&format!("CREATE INDEX IF NOT EXISTS {name}_by_hash ON {name} (id)"))?;
+        for (end, columns) in indexes(*table) {
+            session.batch(&format!("CREATE INDEX IF NOT EXISTS {name}_{end} ON {name} ({columns})"))?;
         }
-        if *table == Table::Interactions {
-            connection.execute_batch(&format!("CREATE INDEX IF NOT EXISTS {name}_by_agent ON {name} (organization, body ->> '$.agentId', at, sort)"))?;
-        }
+        guard(session, &name)?;
     }
     Ok(())
 }
 
-pub fn drop_version(connection: &Connection, projection: Projection, version: i64) -> Result<(), rusqlite::Error> {
-    for table in projection.tables() {
-        connection.execute_batch(&format!("DROP TABLE IF EXISTS {}", table_name(*table, version)))?;
+/// What lists and workers look for, beside what every table has.
+fn indexes(table: Table) -> &'static [(&'static str, &'static str)] {
+    match table {
+        Table::KeyHashes => &[("by_hash", "id")],
+        Table::Interactions => &[
+            ("by_agent", "organization, (body ->> 'agentId'), at, sort"),
+            ("by_user", "organization, (body ->> 'userId'), at, sort"),
+            ("by_status", "(body ->> 'status')"),
+        ],
+        Table::Runs => &[("by_status", "(body ->> 'status')")],
+        _ => &[],
     }
-    connection.execute("DELETE FROM dead_events WHERE projection = ?1 AND version = ?2", params![projection.name(), version])?;
-    connection.execute("DELETE FROM projections WHERE name = ?1 AND version = ?2", params![projection.name(), version]).map(drop)
+}
+
+/// The second wall: a reader sees the rows of the organization that it reads for, whatever its query says (row-level security).
+fn guard(session: &mut Session, table: &str) -> Result<(), StoreError> {
+    if session.engine() == Engine::Sqlite {
+        return Ok(());
+    }
+    session.batch(&format!(
+        "ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
+         DROP POLICY IF EXISTS tenant ON {table};
+         CREATE POLICY tenant ON {table} FOR SELECT USING (organization = current_setting('twig.organization', true) OR current_setting('twig.organization', true) = '*');
+         GRANT SELECT ON {table} TO {TENANT_ROLE};"
+    ))
+}
+
+/// Owns nothing and may read: what readers are, so that row-level security holds for them.
+pub const TENANT_ROLE: &str = "twig_tenant";
+
+pub fn drop_version(session: &mut Session, projection: Projection, version: i64) -> Result<(), StoreError> {
+    for table in projection.tables() {
+        session.batch(&format!("DROP TABLE IF EXISTS {}", table_name(*table, version)))?;
+    }
+    let which = [projection.name().into(), version.into()];
+    session.execute("DELETE FROM dead_events WHERE projection = ?1 AND version = ?2", &which)?;
+    session.execute("DELETE FROM projections WHERE name = ?1 AND version = ?2", &which).map(drop)
 }
 
 /// The rows that a batch touches: read once, folded in memory, written at its end.
-pub struct BatchRows<'a> {
-    transaction: &'a Transaction<'a>,
+pub struct BatchRows<'a, 's> {
+    pub session: &'a mut Session<'s>,
     version: i64,
     rows: HashMap<(Table, OrgId, String), Entry>,
 }
@@ -72,44 +116,58 @@ struct Entry {
     changed: bool,
 }
 
-impl<'a> BatchRows<'a> {
-    pub fn new(transaction: &'a Transaction<'a>, version: i64) -> Self {
-        Self { transaction, version, rows: HashMap::new() }
+impl<'a, 's> BatchRows<'a, 's> {
+    pub fn new(session: &'a mut Session<'s>, version: i64) -> Self {
+        Self { session, version, rows: HashMap::new() }
     }
 
-    pub fn write(self) -> Result<(), rusqlite::Error> {
+    /// Reads what the batch's events are about in one go, where a look-up costs a round trip.
+    pub fn prefetch(&mut self, projection: Projection, events: &[&Arc<RecordedEvent>]) -> Result<(), ViewError> {
+        let (Engine::Postgres, Some((table, aggregate))) = (self.session.engine(), projection.subject()) else { return Ok(()) };
+        let mut keys: Vec<(String, String)> = events
+            .iter()
+            .filter(|event| event.aggregate_type == aggregate && event.version > 1)
+            .map(|event| (event.meta.organization.to_string(), event.aggregate_id.clone()))
+            .collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let select = format!("SELECT organization, id, parent, at, sort, body FROM {}", table_name(table, self.version));
+        for row in self.session.query_by_keys(&select, ["organization", "id"], &keys)? {
+            let organization: OrgId = row.get::<String>(0)?.parse().map_err(|_| ViewError::Other("a row's organization is damaged".into()))?;
+            let found = Row { parent: row.get(2)?, at: row.get(3)?, sort: row.get(4)?, body: row.json(5)? };
+            self.rows.insert((table, organization, row.get(1)?), Entry { row: Some(found), changed: false });
+        }
+        Ok(())
+    }
+
+    pub fn write(self) -> Result<(), StoreError> {
+        let mut puts: HashMap<Table, Vec<Vec<Value>>> = HashMap::new();
         for ((table, organization, id), entry) in self.rows.into_iter().filter(|(_, entry)| entry.changed) {
-            let name = table_name(table, self.version);
             match entry.row {
                 Some(row) => {
-                    let sql = format!("INSERT OR REPLACE INTO {name} (organization, id, parent, at, sort, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
-                    self.transaction.prepare_cached(&sql)?.execute(params![
-                        organization.to_string(),
-                        id,
-                        row.parent,
-                        row.at,
-                        row.sort,
-                        row.body.to_string()
-                    ])?;
+                    let values = vec![organization.to_string().into(), id.into(), row.parent.into(), row.at.into(), row.sort.into(), Value::json(&row.body)];
+                    puts.entry(table).or_default().push(values);
                 }
                 None => {
-                    self.transaction
-                        .prepare_cached(&format!("DELETE FROM {name} WHERE organization = ?1 AND id = ?2"))?
-                        .execute(params![organization.to_string(), id])?;
+                    let sql = format!("DELETE FROM {} WHERE organization = ?1 AND id = ?2", table_name(table, self.version));
+                    self.session.execute(&sql, &[organization.to_string().into(), id.into()])?;
                 }
             }
+        }
+        for (table, rows) in puts {
+            self.session.upsert(&table_name(table, self.version), &ROW_COLUMNS, &["organization", "id"], rows)?;
         }
         Ok(())
     }
 }
 
-impl Rows for BatchRows<'_> {
+impl Rows for BatchRows<'_, '_> {
     fn get(&mut self, table: Table, organization: OrgId, id: &str) -> Result<Option<Row>, FoldError> {
         let key = (table, organization, id.to_owned());
         if let Some(entry) = self.rows.get(&key) {
             return Ok(entry.row.clone());
         }
-        let row = read(self.transaction, table, self.version, organization, id)?;
+        let row = read(self.session, table, self.version, organization, id)?;
         self.rows.insert(key, Entry { row: row.clone(), changed: false });
         Ok(row)
     }
@@ -123,13 +181,12 @@ impl Rows for BatchRows<'_> {
     }
 }
 
-pub fn read(connection: &Connection, table: Table, version: i64, organization: OrgId, id: &str) -> Result<Option<Row>, rusqlite::Error> {
+pub fn read(session: &mut Session, table: Table, version: i64, organization: OrgId, id: &str) -> Result<Option<Row>, StoreError> {
     let sql = format!("SELECT parent, at, sort, body FROM {} WHERE organization = ?1 AND id = ?2", table_name(table, version));
-    connection.prepare_cached(&sql)?.query_row([organization.to_string().as_str(), id], row).optional()
+    session.query_first(&sql, &[organization.to_string().into(), id.into()])?.map(|found| row(&found)).transpose()
 }
 
-pub fn row(row: &rusqlite::Row) -> Result<Row, rusqlite::Error> {
-    let body: String = row.get(3)?;
-    let body = serde_json::from_str(&body).map_err(|error| rusqlite::Error::FromSqlConversionFailure(3, rusqlite::types::Type::Text, Box::new(error)))?;
-    Ok(Row { parent: row.get(0)?, at: row.get(1)?, sort: row.get(2)?, body })
+/// A row of `parent, at, sort, body`.
+pub fn row(found: &twig_commands::database::Row) -> Result<Row, StoreError> {
+    Ok(Row { parent: found.get(0)?, at: found.get(1)?, sort: found.get(2)?, body: found.json(3)? })
 }

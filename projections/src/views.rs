@@ -1,32 +1,28 @@
-//! The view store: a file that can be deleted at any time, and is made again from the log when it is damaged.
+//! The view store: a file or a database that can be deleted at any time, and is made again from the log when it is damaged.
 
-use std::{
-    collections::HashMap,
-    fs,
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, fs, path::Path, sync::Arc, time::Duration};
 
-use rusqlite::{Connection, params};
 use serde_json::Value;
 use tokio::sync::watch;
-use twig_commands::log::{EventLog, LogError};
+use twig_commands::{
+    database::{Database, Durability, Engine, PostgresPool, Session, StoreError},
+    log::{EventLog, LogError},
+};
 use twig_domain::id::{DataSpecId, OrgId, RunId};
 
 use crate::{
     fold::{FoldError, Projection},
     runner::Live,
-    store,
+    store::{self, TENANT_ROLE},
 };
 
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-const MAX_IDLE_READERS: usize = 8;
+/// How soon a checkpoint that another process has moved is noticed by one who waits for it.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 #[derive(Debug, thiserror::Error)]
 pub enum ViewError {
     #[error("the view store failed: {0}")]
-    Store(#[from] rusqlite::Error),
+    Store(#[from] StoreError),
     #[error("the event log failed: {0}")]
     Log(#[from] LogError),
     #[error("a fold failed: {0}")]
@@ -35,6 +31,20 @@ pub enum ViewError {
     File(#[from] std::io::Error),
     #[error("{0}")]
     Other(String),
+}
+
+impl From<rusqlite::Error> for ViewError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// Whose rows a query may see, beside what its conditions say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tenant {
+    Of(OrgId),
+    /// What workers and the operator ask, across organizations.
+    All,
 }
 
 /// How a version of a projection stands.
@@ -59,61 +69,75 @@ pub struct OpenRun {
 #[derive(Clone)]
 pub struct Views {
     pub(crate) log: EventLog,
-    writer: Arc<Mutex<Connection>>,
-    idle: Arc<Mutex<Vec<Connection>>>,
-    file: Arc<std::path::PathBuf>,
+    pub(crate) database: Database,
+    /// The same store as those see it who may only read, and only what is theirs.
+    reader: Database,
     position: Arc<watch::Sender<u64>>,
 }
 
 impl Views {
     /// Opens the views of a data folder. A damaged file is put aside and begun anew: the log has everything.
     pub fn open(file: &Path, log: EventLog) -> Result<Self, ViewError> {
-        let writer = match open_checked(file) {
-            Ok(writer) => writer,
-            Err(error) if is_damage(&error) => {
-                tracing::warn!(%error, "the views are damaged; they are made again from the event log");
+        let database = match open_checked(file) {
+            Ok(database) => database,
+            Err(StoreError::Corrupt) => {
+                tracing::warn!("the views are damaged; they are made again from the event log");
                 put_aside(file)?;
                 open_checked(file)?
             }
             Err(error) => return Err(error.into()),
         };
-        let views = Self {
-            log,
-            writer: Arc::new(Mutex::new(writer)),
-            idle: Arc::default(),
-            file: Arc::new(file.to_owned()),
-            position: Arc::new(watch::Sender::new(0)),
-        };
-        views.publish(views.write(|connection| Ok(checkpoint(connection)?))?);
+        Self::over(database.clone(), database, log)
+    }
+
+    /// Opens the views of a PostgreSQL database, or makes them.
+    pub fn postgres(url: &str, log: EventLog) -> Result<Self, ViewError> {
+        let pool = PostgresPool::connect(url, None)?;
+        pool.migrate(&format!(
+            "DO $$ BEGIN
+                 IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = '{TENANT_ROLE}') THEN CREATE ROLE {TENANT_ROLE} NOLOGIN; END IF;
+             EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+             END $$;
+             GRANT {TENANT_ROLE} TO CURRENT_USER"
+        ))?;
+        let database = Database::Postgres(pool.clone());
+        pool.alone(|| database.write_now(store::create))?;
+        let reader = Database::Postgres(PostgresPool::connect(url, Some(TENANT_ROLE))?);
+        Self::over(database, reader, log)
+    }
+
+    fn over(database: Database, reader: Database, log: EventLog) -> Result<Self, ViewError> {
+        let views = Self { log, database, reader, position: Arc::new(watch::Sender::new(0)) };
+        views.publish(views.database.read_now(checkpoint)?);
         Ok(views)
     }
 
-    pub(crate) fn write<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T, ViewError>) -> Result<T, ViewError> {
-        work(&mut self.writer.lock().unwrap_or_else(PoisonError::into_inner))
+    /// The store itself, for what keeps its own tables beside the views.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.database
     }
 
-    pub(crate) fn read_now<T>(&self, work: impl FnOnce(&Connection, &Live) -> Result<T, ViewError>) -> Result<T, ViewError> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let connection = idle.map_or_else(|| reader(&self.file), Ok)?;
-        // Read each time: another process may have switched a version a moment ago.
-        let live = live_versions(&connection)?;
-        let result = work(&connection, &live);
-        let mut kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() < MAX_IDLE_READERS {
-            kept.push(connection);
-        }
-        result
+    pub(crate) fn read_now<T>(&self, tenant: Tenant, work: impl FnOnce(&mut Session, &Live) -> Result<T, ViewError>) -> Result<T, ViewError> {
+        self.reader.read_now(|session| {
+            let live = begin_reading(session, tenant)?;
+            work(session, &live)
+        })
     }
 
     /// Runs a query on a thread that may block.
-    pub(crate) async fn read<T: Send + 'static>(&self, work: impl FnOnce(&Connection, &Live) -> Result<T, ViewError> + Send + 'static) -> Result<T, ViewError> {
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        tenant: Tenant,
+        work: impl FnOnce(&mut Session, &Live) -> Result<T, ViewError> + Send + 'static,
+    ) -> Result<T, ViewError> {
         let views = self.clone();
-        tokio::task::spawn_blocking(move || views.read_now(work)).await.map_err(|error| ViewError::Other(error.to_string()))?
+        tokio::task::spawn_blocking(move || views.read_now(tenant, work)).await.map_err(|error| ViewError::Other(error.to_string()))?
     }
 
-    pub(crate) async fn change<T: Send + 'static>(&self, work: impl FnOnce(&mut Connection) -> Result<T, ViewError> + Send + 'static) -> Result<T, ViewError> {
-        let views = self.clone();
-        tokio::task::spawn_blocking(move || views.write(work)).await.map_err(|error| ViewError::Other(error.to_string()))?
+    /// Changes rows in one transaction.
+    pub(crate) async fn change<T: Send + 'static>(&self, work: impl FnOnce(&mut Session) -> Result<T, ViewError> + Send + 'static) -> Result<T, ViewError> {
+        self.database.write(work).await
     }
 
     pub(crate) fn publish(&self, position: u64) {
@@ -128,50 +152,47 @@ impl Views {
 
     /// The same, from the store.
     pub async fn checkpoint(&self) -> Result<u64, ViewError> {
-        self.change(|connection| Ok(checkpoint(connection)?)).await
+        Ok(self.database.read(checkpoint).await?)
     }
 
-    /// Waits until every live view has reached a position; `false` when that takes longer than `limit`.
+    /// Waits until every live view has reached a position; `false` when that takes longer than `limit`. Another process may be the one that folds.
     pub async fn wait_for(&self, position: u64, limit: Duration) -> bool {
         let mut watched = self.position.subscribe();
-        tokio::time::timeout(limit, watched.wait_for(|reached| *reached >= position)).await.is_ok_and(|reached| reached.is_ok())
+        let reached = async {
+            loop {
+                tokio::select! {
+                    reached = watched.wait_for(|reached| *reached >= position) => return reached.is_ok(),
+                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                }
+                if let Ok(now) = self.checkpoint().await {
+                    self.publish(now);
+                }
+            }
+        };
+        tokio::time::timeout(limit, reached).await.unwrap_or(false)
     }
 
     pub async fn status(&self) -> Result<Vec<ProjectionStatus>, ViewError> {
-        self.read(|connection, _| {
-            let mut statement = connection.prepare(
+        self.read(Tenant::All, |session, _| {
+            let rows = session.query(
                 "SELECT name, version, live, position, (SELECT count(*) FROM dead_events d WHERE d.projection = p.name AND d.version = p.version) FROM projections p ORDER BY name, version",
+                &[],
             )?;
-            let rows = statement.query_map([], |row| {
-                Ok(ProjectionStatus {
-                    name: row.get(0)?,
-                    version: row.get(1)?,
-                    live: row.get(2)?,
-                    position: row.get::<_, i64>(3)? as u64,
-                    dead_events: row.get::<_, i64>(4)? as u64,
-                })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
+            let status = |row: &twig_commands::database::Row| {
+                Ok(ProjectionStatus { name: row.get(0)?, version: row.get(1)?, live: row.get(2)?, position: row.get(3)?, dead_events: row.get(4)? })
+            };
+            rows.iter().map(status).collect()
         })
         .await
     }
 }
 
-fn open_checked(file: &Path) -> Result<Connection, rusqlite::Error> {
-    let connection = Connection::open(file)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
-    connection.set_prepared_statement_cache_capacity(64);
-    store::create(&connection)?;
+fn open_checked(file: &Path) -> Result<Database, StoreError> {
+    let database = Database::sqlite(file, Durability::Normal, "")?;
+    database.write_now(store::create)?;
     // Reads a page of every table: a file that is damaged further in shows at its first use, and again at the next start.
-    connection.execute_batch("SELECT count(*) FROM sqlite_schema")?;
-    let damage: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if damage == "ok" { Ok(connection) } else { Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT), Some(damage))) }
-}
-
-fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase))
+    let damage: String = database.read_now(|session| session.query_one("PRAGMA quick_check(1)", &[])?.get(0))?;
+    if damage == "ok" { Ok(database) } else { Err(StoreError::Corrupt) }
 }
 
 fn put_aside(file: &Path) -> Result<(), std::io::Error> {
@@ -187,26 +208,33 @@ fn put_aside(file: &Path) -> Result<(), std::io::Error> {
     Ok(())
 }
 
-fn reader(file: &Path) -> Result<Connection, rusqlite::Error> {
-    let connection = Connection::open(file)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "query_only", true)?;
-    connection.set_prepared_statement_cache_capacity(128);
-    Ok(connection)
+/// Says for whom the session reads, and learns which versions are live: read each time, since another process may have switched one a moment ago.
+fn begin_reading(session: &mut Session, tenant: Tenant) -> Result<Live, StoreError> {
+    if session.engine() == Engine::Sqlite {
+        return live_versions(session);
+    }
+    let organization = match tenant {
+        Tenant::Of(organization) => organization.to_string(),
+        Tenant::All => "*".to_owned(),
+    };
+    // One statement for both: the setting is made before any row is read.
+    let sql = "SELECT p.name, p.version FROM (SELECT set_config('twig.organization', ?1, false)) AS made (organization), projections p WHERE p.live = 1 AND made.organization IS NOT NULL";
+    let rows = session.query(sql, &[organization.into()])?;
+    named(&rows)
 }
 
-pub(crate) fn live_versions(connection: &Connection) -> Result<Live, rusqlite::Error> {
-    let mut statement = connection.prepare_cached("SELECT name, version FROM projections WHERE live = 1")?;
-    let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
-    let rows: HashMap<String, i64> = rows.collect::<Result<_, _>>()?;
+pub(crate) fn live_versions(session: &mut Session) -> Result<Live, StoreError> {
+    let rows = session.query("SELECT name, version FROM projections WHERE live = 1", &[])?;
+    named(&rows)
+}
+
+fn named(rows: &[twig_commands::database::Row]) -> Result<Live, StoreError> {
+    let rows: HashMap<String, i64> = rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect::<Result<_, StoreError>>()?;
     Ok(rows.into_iter().filter_map(|(name, version)| Some((Projection::named(&name)?, version))).collect())
 }
 
-fn checkpoint(connection: &Connection) -> Result<u64, rusqlite::Error> {
-    connection
-        .prepare_cached("SELECT coalesce(min(position), 0) FROM projections WHERE live = 1")?
-        .query_row([], |row| row.get::<_, i64>(0))
-        .map(|position| position as u64)
+fn checkpoint(session: &mut Session) -> Result<u64, StoreError> {
+    session.query_one("SELECT coalesce(min(position), 0) FROM projections WHERE live = 1", &[])?.get(0)
 }
 
 /// Members that only this crate needs begin with an underscore, and are not shown.
@@ -220,8 +248,7 @@ pub(crate) fn shown(mut body: Value) -> Value {
 /// Organization, id, parent, time, position and body, as they are stored.
 pub(crate) type StoredRow = (String, String, Option<String>, i64, i64, String);
 
-pub(crate) fn all_rows(connection: &Connection, table: &str) -> Result<Vec<StoredRow>, rusqlite::Error> {
-    let mut statement = connection.prepare(&format!("SELECT organization, id, parent, at, sort, body FROM {table} ORDER BY organization, id"))?;
-    let rows = statement.query_map(params![], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)))?;
-    rows.collect()
+pub(crate) fn all_rows(session: &mut Session, table: &str) -> Result<Vec<StoredRow>, StoreError> {
+    let rows = session.query(&format!("SELECT organization, id, parent, at, sort, body FROM {table} ORDER BY organization, id"), &[])?;
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))).collect()
 }

@@ -1,23 +1,27 @@
 //! The event log: one append path, positions in commit order, nothing ever changed.
 
+mod postgres;
+mod queue;
 mod repository;
 mod rows;
-mod writer;
+mod sqlite;
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::watch;
 use twig_domain::{Event, EventMeta, Timestamp, event::UnreadableEvent, id::EventId};
 
+pub use postgres::PostgresLog;
 pub use repository::LogRepository;
+pub use sqlite::SqliteLog;
 
-use crate::{clock::Clock, idempotency::IdempotencyKey, sqlite::Readers, vault::NewSubjectKey};
-
-/// Commands that may wait for the writer before callers are held back.
-const MAX_QUEUED_APPENDS: usize = 8192;
-/// How soon what another process appended is noticed.
-const FOLLOW_EVERY: Duration = Duration::from_millis(40);
+use crate::{
+    clock::Clock,
+    database::{Database, StoreError},
+    idempotency::IdempotencyKey,
+    vault::NewSubjectKey,
+};
 
 /// An event as the log has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +46,7 @@ impl RecordedEvent {
 }
 
 /// Why the log did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum LogError {
     #[error("the disk is full")]
     Full,
@@ -52,6 +56,8 @@ pub enum LogError {
     Corrupt,
     #[error("another process holds the event log")]
     Busy,
+    #[error("the event log cannot be reached: {0}")]
+    Unavailable(String),
     #[error("the event log's writer has stopped")]
     Stopped,
     #[error("the event at position {position} is damaged")]
@@ -60,15 +66,22 @@ pub enum LogError {
     Other(String),
 }
 
+impl From<StoreError> for LogError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Full => Self::Full,
+            StoreError::ReadOnly => Self::ReadOnly,
+            StoreError::Corrupt => Self::Corrupt,
+            StoreError::Busy => Self::Busy,
+            StoreError::Unavailable(told) => Self::Unavailable(told),
+            StoreError::Constraint(told) | StoreError::Shape(told) | StoreError::Other(told) => Self::Other(told),
+        }
+    }
+}
+
 impl From<rusqlite::Error> for LogError {
     fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DiskFull) => Self::Full,
-            Some(rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::PermissionDenied) => Self::ReadOnly,
-            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => Self::Corrupt,
-            Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => Self::Busy,
-            _ => Self::Other(error.to_string()),
-        }
+        StoreError::from(error).into()
     }
 }
 
@@ -106,88 +119,76 @@ pub enum Appended {
     SubjectKeyConflict,
 }
 
-struct Queued {
-    append: Append,
-    done: oneshot::Sender<Result<Appended, LogError>>,
-}
-
-/// A handle on the log.
+/// A handle on the log, wherever it is kept.
 #[derive(Clone)]
-pub struct EventLog {
-    queue: mpsc::Sender<Queued>,
-    head: watch::Receiver<u64>,
-    readers: Readers,
+pub enum EventLog {
+    Sqlite(SqliteLog),
+    Postgres(PostgresLog),
 }
 
 impl EventLog {
     /// Opens the log of a data folder, or makes it.
     pub fn open(file: &Path, clock: Clock) -> Result<Self, LogError> {
-        let connection = crate::sqlite::writer(file, include_str!("../../../schemas/sql/sqlite/events.sql"))?;
-        let (queue, appends) = mpsc::channel(MAX_QUEUED_APPENDS);
-        let (head, watched) = watch::channel(rows::head(&connection)?);
-        let writer = writer::Writer::new(connection, clock, head.clone());
-        let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
-            std::thread::Builder::new().name(name.into()).spawn(work).map_err(|error| LogError::Other(error.to_string()))
-        };
-        spawn("event-log", Box::new(move || writer.run(appends)))?;
-        let readers = Readers::of(file);
-        let followed = readers.clone();
-        spawn("event-log-follow", Box::new(move || follow(&followed, &head)))?;
-        Ok(Self { queue, head: watched, readers })
+        SqliteLog::open(file, clock).map(Self::Sqlite)
+    }
+
+    /// Opens the log of a PostgreSQL database, or makes it.
+    pub fn postgres(url: &str, clock: Clock) -> Result<Self, LogError> {
+        PostgresLog::open(url, clock).map(Self::Postgres)
+    }
+
+    /// The store that the log's own tables stand in: keys, idempotency.
+    #[must_use]
+    pub fn database(&self) -> Database {
+        match self {
+            Self::Sqlite(log) => log.database(),
+            Self::Postgres(log) => log.database(),
+        }
     }
 
     /// Appends one command's events. It is durable when this answers.
     pub async fn append(&self, append: Append) -> Result<Appended, LogError> {
-        let (done, answer) = oneshot::channel();
-        self.queue.send(Queued { append, done }).await.map_err(|_| LogError::Stopped)?;
-        answer.await.map_err(|_| LogError::Stopped)?
+        match self {
+            Self::Sqlite(log) => log.append(append).await,
+            Self::Postgres(log) => log.append(append).await,
+        }
     }
 
     /// Events after a position, in position order.
     pub async fn read(&self, after: u64, limit: usize) -> Result<Vec<RecordedEvent>, LogError> {
-        self.blocking(move |connection| rows::after(connection, after, limit)).await
+        match self {
+            Self::Sqlite(log) => log.read(after, limit).await,
+            Self::Postgres(log) => log.read(after, limit).await,
+        }
     }
 
     /// A stream's events after a version.
     pub async fn read_stream(&self, aggregate_type: &'static str, aggregate_id: &str, after_version: u64) -> Result<Vec<RecordedEvent>, LogError> {
-        let id = aggregate_id.to_owned();
-        self.blocking(move |connection| rows::stream(connection, aggregate_type, &id, after_version)).await
+        match self {
+            Self::Sqlite(log) => log.read_stream(aggregate_type, aggregate_id, after_version).await,
+            Self::Postgres(log) => log.read_stream(aggregate_type, aggregate_id, after_version).await,
+        }
     }
 
     /// The newest position there is, whoever wrote it.
     pub async fn head(&self) -> Result<u64, LogError> {
-        self.blocking(|connection| rows::head(connection).map_err(LogError::from)).await
+        match self {
+            Self::Sqlite(log) => log.head().await,
+            Self::Postgres(log) => log.head().await,
+        }
     }
 
-    /// The newest position as this process knows it; what others append shows within [`FOLLOW_EVERY`].
+    /// The newest position as this process knows it; what others append shows a moment later.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<u64> {
-        self.head.clone()
-    }
-
-    async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&rusqlite::Connection) -> Result<T, LogError> + Send + 'static) -> Result<T, LogError> {
-        let readers = self.readers.clone();
-        let done = tokio::task::spawn_blocking(move || readers.read(|connection| Ok(work(connection))));
-        done.await.map_err(|error| LogError::Other(error.to_string()))??
+        match self {
+            Self::Sqlite(log) => log.subscribe(),
+            Self::Postgres(log) => log.subscribe(),
+        }
     }
 }
 
-/// Publishes what other processes append, by `PRAGMA data_version`, until nobody listens any more.
-fn follow(readers: &Readers, head: &watch::Sender<u64>) {
-    let followed = readers.read(|connection| {
-        let mut seen = 0i64;
-        while !head.is_closed() {
-            let version: i64 = connection.pragma_query_value(None, "data_version", |row| row.get(0))?;
-            if version != seen {
-                seen = version;
-                let newest = rows::head(connection)?;
-                head.send_if_modified(|known| std::mem::replace(known, newest.max(*known)) < newest);
-            }
-            std::thread::sleep(FOLLOW_EVERY);
-        }
-        Ok(())
-    });
-    if let Err(error) = followed {
-        tracing::error!(%error, "the event log can't be followed any more");
-    }
+/// Positions only grow, whoever tells of them first.
+fn publish(head: &watch::Sender<u64>, position: u64) {
+    head.send_if_modified(|known| std::mem::replace(known, position.max(*known)) < position);
 }

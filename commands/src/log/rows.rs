@@ -27,17 +27,18 @@ pub(super) fn stream(connection: &Connection, aggregate_type: &str, aggregate_id
     rows.map(|row| row.map_err(LogError::from)?.read()).collect()
 }
 
-struct RawEvent {
-    position: i64,
-    event_id: String,
-    recorded_at: i64,
-    aggregate_type: String,
-    aggregate_id: String,
-    sequence: i64,
-    event_type: String,
-    event_version: String,
-    metadata: String,
-    payload: String,
+/// A row before its texts are read.
+pub(super) struct RawEvent {
+    pub position: i64,
+    pub event_id: String,
+    pub recorded_at: i64,
+    pub aggregate_type: String,
+    pub aggregate_id: String,
+    pub sequence: i64,
+    pub event_type: String,
+    pub event_version: String,
+    pub metadata: String,
+    pub payload: String,
 }
 
 fn raw(row: &Row) -> Result<RawEvent, rusqlite::Error> {
@@ -56,7 +57,7 @@ fn raw(row: &Row) -> Result<RawEvent, rusqlite::Error> {
 }
 
 impl RawEvent {
-    fn read(self) -> Result<RecordedEvent, LogError> {
+    pub(super) fn read(self) -> Result<RecordedEvent, LogError> {
         let position = self.position as u64;
         let damaged = || LogError::Unreadable { position };
         let payload: Value = serde_json::from_str(&self.payload).map_err(|_| damaged())?;

@@ -10,7 +10,7 @@ use twig_commands::log::Appended;
 
 use crate::{
     contract::{all, append},
-    open,
+    store::open_file,
 };
 
 const FOLDER: &str = "TWIG_TEST_KILLED_WRITER";
@@ -21,7 +21,7 @@ const WRITERS: usize = 12;
 #[tokio::test(flavor = "multi_thread")]
 async fn child() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
-    let log = open(folder.as_ref());
+    let log = open_file(&std::path::Path::new(&folder).join("events.db"));
     let mut writers = tokio::task::JoinSet::new();
     for writer in 0..WRITERS {
         let (log, stream) = (log.clone(), format!("s{writer}"));
@@ -57,7 +57,7 @@ async fn what_a_killed_writer_acknowledged_is_in_the_log() {
         }
         child.wait().unwrap();
     }
-    let events = all(&open(folder.path())).await;
+    let events = all(&open_file(&folder.path().join("events.db"))).await;
     assert!(acknowledged.len() >= 20 * KILLS);
     assert!(events.iter().enumerate().all(|(place, event)| event.position == place as u64 + 1));
     for (position, stream) in acknowledged {

@@ -1,31 +1,37 @@
-//! The event log: its contract on SQLite, random interleavings against a model, and a writer that is killed.
+//! The event log: its contract on SQLite and PostgreSQL, random interleavings against a model, and a writer that is killed.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod contract;
 mod killed;
 mod model;
-
-use std::path::Path;
+mod postgres_only;
+mod store;
 
 use contract::append;
 use serde_json::json;
-use twig_commands::{clock::Clock, log::EventLog};
+use store::LogStore;
 
-fn open(folder: &Path) -> EventLog {
-    EventLog::open(&folder.join("events.db"), Clock::system(0)).unwrap()
-}
-
-macro_rules! on_sqlite {
-    ($($behaviour:ident),+ $(,)?) => {$(
-        #[tokio::test(flavor = "multi_thread")]
-        async fn $behaviour() {
-            let folder = tempfile::tempdir().unwrap();
-            contract::$behaviour(|| open(folder.path())).await;
+/// Every behaviour on every store: a matrix, not copies.
+macro_rules! on_every_store {
+    ($($behaviour:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $behaviour() {
+                let store = crate::store::LogStore::sqlite();
+                crate::contract::$behaviour(|| store.open()).await;
+            })+
         }
-    )+};
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $behaviour() {
+                let Some(store) = crate::store::LogStore::postgres() else { return };
+                crate::contract::$behaviour(|| store.open()).await;
+            })+
+        }
+    };
 }
 
-on_sqlite!(
+on_every_store!(
     concurrent_writers_lose_double_and_disorder_nothing,
     a_stale_command_fails_alone_and_whole,
     an_idempotency_key_is_written_with_its_events,
@@ -35,10 +41,10 @@ on_sqlite!(
 
 #[tokio::test]
 async fn an_event_can_neither_be_changed_nor_deleted() {
-    let folder = tempfile::tempdir().unwrap();
-    let log = open(folder.path());
+    let store = LogStore::sqlite();
+    let log = store.open();
     log.append(append("a", 0, [json!(1)])).await.unwrap();
-    let connection = rusqlite::Connection::open(folder.path().join("events.db")).unwrap();
+    let connection = rusqlite::Connection::open(store.file()).unwrap();
     let columns = "aggregate_type, aggregate_id, sequence, event_type, event_version";
     let replace = format!("INSERT OR REPLACE INTO events SELECT {columns}, '2', metadata, position, event_id, recorded_at, organization FROM events");
     let replace_by_position = format!(

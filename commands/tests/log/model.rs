@@ -6,7 +6,7 @@ use twig_commands::log::Appended;
 
 use crate::{
     contract::{all, append},
-    open,
+    store::LogStore,
 };
 
 const CASES: u32 = 24;
@@ -41,30 +41,43 @@ impl Model {
     }
 }
 
+/// Runs the batches and says where the log and the model part.
+fn follows_the_model(store: &LogStore, batches: Vec<Vec<Command>>) -> Result<(), TestCaseError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async move {
+        let (log, mut model) = (store.open(), Model::default());
+        for batch in batches {
+            // On one thread tasks queue in the order they were spawned in.
+            let running: Vec<_> = batch
+                .into_iter()
+                .map(|command| {
+                    let (expected, outcome) = model.expect(command);
+                    let append = append(&format!("s{}", command.0), expected, (0..command.2).map(|part| json!(part)));
+                    let log = log.clone();
+                    (tokio::spawn(async move { log.append(append).await.unwrap() }), outcome)
+                })
+                .collect();
+            for (answer, outcome) in running {
+                prop_assert_eq!(answer.await.unwrap(), outcome);
+            }
+        }
+        let found: Vec<_> = all(&log).await.into_iter().map(|event| (event.aggregate_id, event.version)).collect();
+        prop_assert_eq!(found, model.events);
+        Ok(())
+    })
+}
+
 proptest! {
     #![proptest_config(Config { cases: CASES, failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn any_interleaving_ends_as_the_model_says(batches in commands()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async move {
-            let folder = tempfile::tempdir().unwrap();
-            let (log, mut model) = (open(folder.path()), Model::default());
-            for batch in batches {
-                // On one thread tasks queue in the order they were spawned in.
-                let running: Vec<_> = batch.into_iter().map(|command| {
-                    let (expected, outcome) = model.expect(command);
-                    let append = append(&format!("s{}", command.0), expected, (0..command.2).map(|part| json!(part)));
-                    let log = log.clone();
-                    (tokio::spawn(async move { log.append(append).await.unwrap() }), outcome)
-                }).collect();
-                for (answer, outcome) in running {
-                    prop_assert_eq!(answer.await.unwrap(), outcome);
-                }
-            }
-            let found: Vec<_> = all(&log).await.into_iter().map(|event| (event.aggregate_id, event.version)).collect();
-            prop_assert_eq!(found, model.events);
-            Ok(())
-        })?;
+        follows_the_model(&LogStore::sqlite(), batches)?;
+    }
+
+    #[test]
+    fn any_interleaving_on_postgres_ends_as_the_model_says(batches in commands()) {
+        let Some(store) = LogStore::postgres() else { return Ok(()) };
+        follows_the_model(&store, batches)?;
     }
 }

@@ -1,14 +1,14 @@
 //! The audit log, filtered.
 
-use rusqlite::types::Value as Sql;
 use serde_json::Value;
+use twig_commands::database::Engine;
 use twig_domain::{
     Timestamp,
     id::{EventId, OrgId},
 };
 
 use super::{Cursor, ListQuery, Page, lists, name};
-use crate::{ViewError, Views, fold::Table};
+use crate::{ViewError, Views, fold::Table, views::Tenant};
 
 /// Which audit events a list has; `None` is no condition.
 #[derive(Clone, Debug, Default)]
@@ -25,19 +25,19 @@ pub struct AuditFilter {
     pub q: Option<String>,
 }
 
-fn matching(organization: OrgId, filter: AuditFilter) -> lists::Conditions {
-    let like = filter.q.map(|q| format!("%{}%", q.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")));
+fn matching(engine: Engine, organization: OrgId, filter: AuditFilter) -> lists::Conditions {
+    let text = if engine == Engine::Sqlite { "body" } else { "body::text" };
     let mut conditions = lists::Conditions::of(organization)
-        .and_text("? IN (body ->> '$.actor.id', body ->> '$.actor.name')", filter.actor)
-        .and_text("? IN (body ->> '$.target.id', body ->> '$.target.type')", filter.target)
-        .and_text("body ->> '$.type' = ?", filter.event_type)
-        .and_text("body ->> '$.action' = ?", filter.action)
-        .and_text("body LIKE ? ESCAPE '\\'", like);
+        .and_text("? IN (body -> 'actor' ->> 'id', body -> 'actor' ->> 'name')", filter.actor)
+        .and_text("? IN (body -> 'target' ->> 'id', body -> 'target' ->> 'type')", filter.target)
+        .and_text("body ->> 'type' = ?", filter.event_type)
+        .and_text("body ->> 'action' = ?", filter.action)
+        .and_text(&lists::contains(engine, text), filter.q.map(|q| lists::pattern(&q)));
     if let Some(from) = filter.from {
-        conditions = conditions.and("at >= ?", Sql::Integer(from.millis()));
+        conditions = conditions.and("at >= ?", from.millis().into());
     }
     if let Some(to) = filter.to {
-        conditions = conditions.and("at < ?", Sql::Integer(to.millis()));
+        conditions = conditions.and("at < ?", to.millis().into());
     }
     conditions
 }
@@ -48,8 +48,9 @@ impl Views {
     }
 
     pub async fn audit_events(&self, organization: OrgId, filter: AuditFilter, query: ListQuery) -> Result<Page, ViewError> {
-        self.read(move |connection, live| {
-            let (rows, total) = lists::page(connection, &name(live, Table::AuditEvents), matching(organization, filter), &query)?;
+        self.read(Tenant::Of(organization), move |session, live| {
+            let conditions = matching(session.engine(), organization, filter);
+            let (rows, total) = lists::page(session, &name(live, Table::AuditEvents), conditions, &query)?;
             Ok(lists::to_page(rows, query.limit, total))
         })
         .await
@@ -63,6 +64,10 @@ impl Views {
         after: Option<Cursor>,
         limit: u32,
     ) -> Result<(Vec<Value>, Option<Cursor>), ViewError> {
-        self.read(move |connection, live| lists::after(connection, &name(live, Table::AuditEvents), matching(organization, filter), after, limit)).await
+        self.read(Tenant::Of(organization), move |session, live| {
+            let conditions = matching(session.engine(), organization, filter);
+            lists::after(session, &name(live, Table::AuditEvents), conditions, after, limit)
+        })
+        .await
     }
 }

@@ -3,15 +3,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use rusqlite::{Row as SqlRow, types::Value as Sql};
 use serde_json::{Value, json};
+use twig_commands::database::{Engine, Row as SqlRow, StoreError, Value as Sql};
 use twig_domain::{
     Timestamp,
     id::{AgentId, OrgId},
 };
 
 use super::name;
-use crate::{ViewError, Views, fold::Table};
+use crate::{ViewError, Views, fold::Table, views::Tenant};
 
 const MAX_TOP_SOURCES: usize = 10;
 const MAX_QUESTIONS: usize = 20;
@@ -107,54 +107,56 @@ fn rate(part: u64, whole: u64) -> Value {
 impl Views {
     /// Whether an agent is or ever was this organization's.
     pub async fn agent_ever(&self, organization: OrgId, id: AgentId) -> Result<bool, ViewError> {
-        self.read(move |connection, live| Ok(super::get(connection, live, Table::Agents, organization, &id.to_string())?.is_some())).await
+        self.read(Tenant::Of(organization), move |session, live| Ok(super::get(session, live, Table::Agents, organization, &id.to_string())?.is_some())).await
     }
 
     /// `summary` and `charts` of the dashboard.
     pub async fn dashboard(&self, organization: OrgId, query: DashboardQuery) -> Result<(Value, Value), ViewError> {
-        self.read(move |connection, live| {
+        self.read(Tenant::Of(organization), move |session, live| {
             let table = name(live, Table::Interactions);
             let mut condition = "organization = ? AND at >= ? AND at < ?".to_owned();
-            let mut values = vec![Sql::Text(organization.to_string()), Sql::Integer(query.previous_from.millis()), Sql::Integer(query.to.millis())];
+            let mut values = vec![Sql::from(organization.to_string()), query.previous_from.millis().into(), query.to.millis().into()];
             if let Some(agent) = query.agent {
-                condition.push_str(" AND body ->> '$.agentId' = ?");
-                values.push(Sql::Text(agent.to_string()));
+                condition.push_str(" AND body ->> 'agentId' = ?");
+                values.push(agent.to_string().into());
             }
             let sql = format!(
-                "SELECT at, id, body ->> '$.agentId', parent, body ->> '$.userId', body ->> '$.status', body ->> '$.answered', body ->> '$.latencyMs', \
-                 body ->> '$.usage.totalTokens', body ->> '$.model', body ->> '$.feedback.rating', body ->> '$.reviewStatus', body ->> '$.prompt' \
+                "SELECT at, id, body ->> 'agentId', parent, body ->> 'userId', body ->> 'status', body ->> 'answered', body ->> 'latencyMs', \
+                 body -> 'usage' ->> 'totalTokens', body ->> 'model', body -> 'feedback' ->> 'rating', body ->> 'reviewStatus', body ->> 'prompt' \
                  FROM {table} WHERE {condition} ORDER BY at, sort"
             );
             let mut collected = Collected::of(&query);
-            let mut statement = connection.prepare_cached(&sql)?;
-            for fact in statement.query_map(rusqlite::params_from_iter(&values), fact)? {
-                collected.add(&fact?, &query);
+            for row in session.query(&sql, &values)? {
+                collected.add(&fact(&row)?, &query);
             }
             let mut agents: HashMap<String, Value> = HashMap::new();
             for id in collected.by_agent.keys() {
-                let row = super::get(connection, live, Table::Agents, organization, id)?;
+                let row = super::get(session, live, Table::Agents, organization, id)?;
                 agents.insert(id.clone(), row.map_or(Value::Null, |row| row.body["name"].clone()));
             }
-            values[1] = Sql::Integer(query.from.millis());
+            values[1] = query.from.millis().into();
+            let sources = match session.engine() {
+                Engine::Sqlite => "json_each(body, '$.sources') s",
+                Engine::Postgres => "jsonb_array_elements(body -> 'sources') s",
+            };
             let sql = format!(
-                "SELECT s.value ->> '$.documentId', max(s.value ->> '$.documentTitle'), max(s.value ->> '$.documentUrl'), count(*) AS citations \
-                 FROM {table}, json_each(body, '$.sources') s WHERE {condition} GROUP BY 1 ORDER BY citations DESC, 1 LIMIT {MAX_TOP_SOURCES}"
+                "SELECT s.value ->> 'documentId', max(s.value ->> 'documentTitle'), max(s.value ->> 'documentUrl'), count(*) AS citations \
+                 FROM {table}, {sources} WHERE {condition} GROUP BY 1 ORDER BY citations DESC, 1 LIMIT {MAX_TOP_SOURCES}"
             );
-            let mut statement = connection.prepare_cached(&sql)?;
-            let sources = statement.query_map(rusqlite::params_from_iter(&values), |row| {
+            let shown = |row: &SqlRow| {
                 let (id, title, url): (String, Option<String>, Option<String>) = (row.get(0)?, row.get(1)?, row.get(2)?);
                 // A page is a place in the document, not a document.
                 let url = url.map(|url| url.split("#page=").next().unwrap_or_default().to_owned());
-                Ok(json!({"documentId": id, "title": title, "url": url, "citations": row.get::<_, i64>(3)?}))
-            })?;
-            let sources: Vec<Value> = sources.collect::<Result<_, _>>()?;
+                Ok(json!({"documentId": id, "title": title, "url": url, "citations": row.get::<i64>(3)?}))
+            };
+            let sources: Vec<Value> = session.query(&sql, &values)?.iter().map(shown).collect::<Result<_, StoreError>>()?;
             Ok(collected.figures(&query, &agents, sources))
         })
         .await
     }
 }
 
-fn fact(row: &SqlRow) -> Result<Fact, rusqlite::Error> {
+fn fact(row: &SqlRow) -> Result<Fact, StoreError> {
     Ok(Fact {
         at: row.get(0)?,
         id: row.get(1)?,
@@ -162,14 +164,23 @@ fn fact(row: &SqlRow) -> Result<Fact, rusqlite::Error> {
         session: row.get(3)?,
         user: row.get(4)?,
         status: row.get(5)?,
-        answered: row.get(6)?,
-        latency_ms: row.get(7)?,
-        tokens: row.get::<_, Option<i64>>(8)?.unwrap_or(0),
-        model: row.get::<_, Option<String>>(9)?.unwrap_or_default(),
+        answered: flag(row, 6)?,
+        latency_ms: number(row, 7)?,
+        tokens: number(row, 8)?.unwrap_or(0),
+        model: row.get::<Option<String>>(9)?.unwrap_or_default(),
         rating: row.get(10)?,
         review: row.get(11)?,
         prompt: row.get(12)?,
     })
+}
+
+/// A JSON number, which PostgreSQL gives as text.
+fn number(row: &SqlRow, place: usize) -> Result<Option<i64>, StoreError> {
+    row.get::<Option<i64>>(place).or_else(|_| Ok(row.get::<Option<String>>(place)?.and_then(|text| text.parse().ok())))
+}
+
+fn flag(row: &SqlRow, place: usize) -> Result<Option<bool>, StoreError> {
+    row.get::<Option<bool>>(place).or_else(|_| Ok(row.get::<Option<String>>(place)?.map(|text| text == "true")))
 }
 
 /// A question nobody could answer, however it was spaced, cased or ended.

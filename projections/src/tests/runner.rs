@@ -15,6 +15,7 @@ use crate::{
     fold::{Projection, Table},
     runner::fold_batch,
     store,
+    views::{Tenant, ViewError},
 };
 
 struct Store {
@@ -27,7 +28,7 @@ impl Store {
         let folder = tempfile::tempdir().unwrap();
         let events = folder.path().join("events.db");
         let log = EventLog::open(&events, Clock::system(0)).unwrap();
-        let vault = Vault::open(&events, MasterKey::load_or_create(&folder.path().join("master.key")).unwrap()).unwrap();
+        let vault = Vault::open(log.database(), MasterKey::load_or_create(&folder.path().join("master.key")).unwrap()).unwrap();
         let views = Views::open(&folder.path().join("views.db"), log.clone()).unwrap();
         Self { folder, projector: Projector { log, vault, views } }
     }
@@ -50,7 +51,7 @@ impl Store {
     }
 
     fn agents(&self) -> (i64, i64) {
-        let count = |sql: &str| self.projector.views.read_now(|connection, _| Ok(connection.query_row(sql, [], |row| row.get(0))?)).unwrap();
+        let count = |sql: &str| self.projector.views.read_now(Tenant::All, |session, _| Ok(session.query_one(sql, &[])?.get(0)?)).unwrap();
         (count("SELECT count(*) FROM agents_v1"), count("SELECT position FROM projections WHERE name = 'agents' AND live = 1"))
     }
 }
@@ -61,13 +62,12 @@ async fn rows_and_checkpoint_are_one_transaction() {
     store.append("Agent", &id("agent"), 0, &[plain("AgentCreated")]).await;
     let events: Vec<Arc<RecordedEvent>> = store.projector.log.read(0, 10).await.unwrap().into_iter().map(Arc::new).collect();
     let fold = |commit: bool| {
-        store.projector.views.write(|connection| {
-            let transaction = connection.transaction()?;
-            fold_batch(&transaction, Projection::Agents, 1, &events, &|_| None)?;
-            if commit { Ok(transaction.commit()?) } else { Ok(transaction.rollback()?) }
+        store.projector.views.database().write_now(|session| {
+            fold_batch(session, Projection::Agents, 1, &events, &|_| None)?;
+            if commit { Ok(()) } else { Err(ViewError::Other("stop".into())) }
         })
     };
-    fold(false).unwrap();
+    assert!(fold(false).is_err());
     assert_eq!(store.agents(), (0, 0));
     fold(true).unwrap();
     assert_eq!(store.agents(), (1, 1));
@@ -91,7 +91,7 @@ async fn a_poison_event_is_parked_and_the_feed_goes_on() {
 async fn a_store_in_trouble_parks_nothing_and_the_batch_is_folded_later() {
     let store = Store::new();
     let head = store.fill().await;
-    let break_it = |sql: &str| store.projector.views.write(|connection| Ok(connection.execute_batch(sql)?)).unwrap();
+    let break_it = |sql: &str| store.projector.views.database().write_now(|session| session.batch(sql)).unwrap();
     break_it("ALTER TABLE agents_v1 RENAME TO away");
     assert!(store.projector.catch_up().await.is_err());
     break_it("ALTER TABLE away RENAME TO agents_v1");
@@ -123,9 +123,9 @@ async fn a_rebuild_beside_live_writes_ends_equal_row_for_row() {
 
 impl Views {
     fn agent_is_there(&self) -> bool {
-        self.read_now(|connection, live| {
+        self.read_now(Tenant::Of(organization()), |session, live| {
             let version = live[&Projection::Agents];
-            Ok(store::read(connection, Table::Agents, version, organization(), &id("agent"))?.is_some())
+            Ok(store::read(session, Table::Agents, version, organization(), &id("agent"))?.is_some())
         })
         .unwrap()
     }

@@ -9,13 +9,16 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use tokio::sync::{mpsc, watch};
 use twig_domain::{Timestamp, id::EventId};
 
-use super::{Append, Appended, LogError, Queued};
-use crate::{clock::Clock, content::sha256, ids::new_id};
-
-const MAX_BATCH_APPENDS: usize = 1024;
-const MAX_BATCH_BYTES: usize = 4 << 20;
-/// How long an idempotency key's outcome is kept (API §1).
-const IDEMPOTENCY_KEPT_S: i64 = 24 * 3600;
+use crate::{
+    clock::Clock,
+    content::sha256,
+    idempotency::KEPT_S,
+    ids::new_id,
+    log::{
+        Append, Appended, LogError, publish,
+        queue::{Queued, answer, gather},
+    },
+};
 
 pub(super) struct Writer {
     connection: Connection,
@@ -53,45 +56,8 @@ impl Writer {
         transaction.commit()?;
         metrics::counter!("twig_log_events_total").increment(position - before);
         metrics::counter!("twig_log_commits_total").increment(1);
-        self.head.send_if_modified(|known| std::mem::replace(known, position.max(*known)) < position);
+        publish(&self.head, position);
         Ok(outcomes)
-    }
-}
-
-/// All that waits, up to the bounds.
-fn gather(first: Queued, appends: &mut mpsc::Receiver<Queued>) -> Vec<Queued> {
-    let size = |queued: &Queued| queued.append.events.iter().map(|event| event.payload.len()).sum::<usize>();
-    let mut bytes = size(&first);
-    let mut batch = vec![first];
-    while batch.len() < MAX_BATCH_APPENDS && bytes < MAX_BATCH_BYTES {
-        match appends.try_recv() {
-            Ok(next) => {
-                bytes += size(&next);
-                batch.push(next);
-            }
-            Err(_) => break,
-        }
-    }
-    batch
-}
-
-fn answer(batch: Vec<Queued>, outcome: Result<Vec<Appended>, LogError>) {
-    match outcome {
-        // A caller that went away has its answer dropped; the events stand all the same.
-        Ok(outcomes) => batch.into_iter().zip(outcomes).for_each(|(queued, appended)| drop(queued.done.send(Ok(appended)))),
-        Err(error) => {
-            tracing::error!(%error, commands = batch.len(), "a batch could not be appended");
-            let same = |error: &LogError| match error {
-                LogError::Full => LogError::Full,
-                LogError::ReadOnly => LogError::ReadOnly,
-                LogError::Corrupt => LogError::Corrupt,
-                LogError::Busy => LogError::Busy,
-                LogError::Stopped => LogError::Stopped,
-                LogError::Unreadable { position } => LogError::Unreadable { position: *position },
-                LogError::Other(text) => LogError::Other(text.clone()),
-            };
-            batch.into_iter().for_each(|queued| drop(queued.done.send(Err(same(&error)))));
-        }
     }
 }
 
@@ -153,7 +119,7 @@ fn insert(transaction: &Transaction, append: &Append, position: &mut u64, record
         let mut keep = transaction.prepare_cached(
             "INSERT OR REPLACE INTO idempotency (organization, key, route, fingerprint, position, expires_at, response) VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL)",
         )?;
-        let expires_at = now.plus_seconds(IDEMPOTENCY_KEPT_S).millis();
+        let expires_at = now.plus_seconds(KEPT_S).millis();
         keep.execute(params![key.organization.to_string(), key.key, key.route, key.fingerprint, *position as i64, expires_at])?;
     }
     Ok(Appended::At(*position))
