@@ -38,12 +38,18 @@ where
     let owner = format!("{}-{}", std::process::id(), node.clock.now().millis());
     let sharpen = settings.embedding_model()? == Embeddings::Auto;
     let workers = Workers { bus: node.bus.clone(), views: node.views.clone(), knowledge: knowledge.clone(), clock: node.clock.clone(), owner, sharpen };
-    let deliveries = Deliveries::open(&settings.file("webhooks.db"), node.log.clone(), node.vault.clone())
+    let deliveries = Deliveries::open(&settings.file("webhooks.db"), node.log.clone(), node.vault.clone(), node.clock.clone())
         .await
         .map_err(|error| format!("the webhook deliveries can't be opened: {error}"))?;
-    let targets = WebhookTargets::new(settings.webhook_networks()?, settings.webhook_allow_http).map_err(|error| error.to_string())?;
-    tasks.spawn(deliveries.clone().run(cancel.clone()));
-    let deliverer = Deliverer { workers: workers.clone(), deliveries: deliveries.clone(), vault: node.vault.clone(), targets: targets.clone() };
+    let targets = WebhookTargets::new(settings.webhook_targets()?).map_err(|error| error.to_string())?;
+    tasks.spawn(deliveries.clone().run(workers.owner.clone(), cancel.clone()));
+    let deliverer = Deliverer {
+        workers: workers.clone(),
+        deliveries: deliveries.clone(),
+        vault: node.vault.clone(),
+        targets: targets.clone(),
+        lease_s: settings.webhook_lease_s,
+    };
     let app = Arc::new(App {
         bus: node.bus.clone(),
         head: node.log.subscribe(),

@@ -9,6 +9,7 @@ use figment::{
 use serde::{Deserialize, Serialize};
 use twig_domain::data_spec::RunStage;
 use twig_knowledge::Embeddings;
+use twig_workers::TargetSettings;
 
 pub const DEFAULT_FILE: &str = include_str!("twig.default.toml");
 
@@ -62,6 +63,14 @@ pub struct Flags {
     #[arg(long, global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_allow_http: Option<bool>,
+    /// How long a claimed webhook message is left to its deliverer, in seconds
+    #[arg(long, global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_lease_s: Option<i64>,
+    /// The HTTP proxy that webhooks go through, such as http://user:password@proxy:3128
+    #[arg(long, global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_proxy: Option<String>,
     /// Allow the settings that are for development
     #[arg(long, global = true)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -102,6 +111,9 @@ pub struct Settings {
     pub webhook_allow_networks: Vec<String>,
     #[serde(deserialize_with = "boolean")]
     pub webhook_allow_http: bool,
+    pub webhook_lease_s: i64,
+    #[serde(default)]
+    pub webhook_proxy: Option<String>,
     #[serde(deserialize_with = "boolean")]
     pub dev: bool,
     pub dev_clock_offset_s: i64,
@@ -172,7 +184,8 @@ impl Settings {
         }
         self.embedding_model().map(drop)?;
         self.networks()?;
-        self.webhook_networks().map(drop)
+        twig_workers::deliverer::check_lease(self.webhook_lease_s)?;
+        self.webhook_targets().map(drop)
     }
 
     pub fn embedding_model(&self) -> Result<Embeddings, String> {
@@ -189,8 +202,16 @@ impl Settings {
         networks("crawl_allow_networks", &self.crawl_allow_networks)
     }
 
-    pub fn webhook_networks(&self) -> Result<Vec<twig_sources::IpNet>, String> {
-        networks("webhook_allow_networks", &self.webhook_allow_networks)
+    pub fn webhook_targets(&self) -> Result<TargetSettings, String> {
+        let proxy = self.webhook_proxy.as_deref().map(|text| {
+            let proxy = reqwest::Url::parse(text).ok().filter(|url| url.scheme() == "http" && url.has_host() && url.path() == "/");
+            proxy.ok_or("webhook_proxy is not valid; allowed is http://host:port, with a user and a password before the host where it needs them")
+        });
+        Ok(TargetSettings {
+            allow: networks("webhook_allow_networks", &self.webhook_allow_networks)?,
+            allow_http: self.webhook_allow_http,
+            proxy: proxy.transpose()?,
+        })
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
@@ -205,6 +226,6 @@ fn networks(name: &str, given: &[String]) -> Result<Vec<twig_sources::IpNet>, St
 /// The setting's name and what is allowed; figment's own text would show a secret's value.
 fn explain(error: &figment::Error) -> String {
     let name = error.path.join(".");
-    let secret = ["master_key", "model_api_key"].contains(&name.as_str());
+    let secret = ["master_key", "model_api_key", "webhook_proxy"].contains(&name.as_str());
     if secret { format!("{name} is not valid") } else { format!("{name}: {}", error.kind) }
 }

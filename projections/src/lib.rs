@@ -20,4 +20,4 @@ pub use query::{AsOf, AuditFilter, Cursor, DashboardQuery, InteractionFilter, Ke
 pub use rebuild::RebuildError;
 pub use runner::Projector;
 pub use views::{OpenRun, ProjectionStatus, ViewError, Views};
-pub use webhooks::{AttemptResult, Deliveries, DeliveryFilter, DueDelivery, MESSAGE_TYPES, Next, body as message_body};
+pub use webhooks::{AttemptResult, Deliveries, DeliveryFilter, DueDelivery, Lane, MESSAGE_TYPES, Next, Ready, Want};

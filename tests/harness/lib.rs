@@ -28,6 +28,7 @@ pub struct Server {
     pub url: String,
     child: Child,
     arguments: Vec<String>,
+    variables: Vec<(String, String)>,
     printed: Arc<Mutex<Vec<String>>>,
 }
 
@@ -38,9 +39,15 @@ impl Server {
 
     /// Any command that ends in serving.
     pub fn run(folder: &Path, arguments: &[&str]) -> Self {
+        Self::run_with(folder, arguments, &[])
+    }
+
+    /// With these variables in its environment.
+    pub fn run_with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let (child, url, printed) = spawn(folder, &arguments);
-        Self { folder: folder.to_owned(), url, child, arguments, printed }
+        let variables: Vec<(String, String)> = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let (child, url, printed) = spawn(folder, &arguments, &variables);
+        Self { folder: folder.to_owned(), url, child, arguments, variables, printed }
     }
 
     /// What stands on standard output so far.
@@ -60,7 +67,7 @@ impl Server {
 
     pub fn restart(&mut self) {
         self.kill();
-        (self.child, self.url, self.printed) = spawn(&self.folder, &self.arguments);
+        (self.child, self.url, self.printed) = spawn(&self.folder, &self.arguments, &self.variables);
     }
 
     /// Starts again with other arguments.
@@ -112,11 +119,12 @@ pub fn twig(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(binary()).args(arguments).arg("--data-dir").arg(folder).stdin(Stdio::null()).output().unwrap()
 }
 
-fn spawn(folder: &Path, arguments: &[String]) -> (Child, String, Arc<Mutex<Vec<String>>>) {
+fn spawn(folder: &Path, arguments: &[String], variables: &[(String, String)]) -> (Child, String, Arc<Mutex<Vec<String>>>) {
     let mut child = Command::new(binary())
         .args(arguments)
         .args(["--listen", "127.0.0.1:0", "--log-level", "error", "--data-dir"])
         .arg(folder)
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

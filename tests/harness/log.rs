@@ -11,6 +11,13 @@ pub fn events(folder: &Path) -> BTreeMap<u64, (String, String)> {
     rows.query_map([], |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), (row.get(1)?, row.get(2)?)))).unwrap().map(Result::unwrap).collect()
 }
 
+/// The identifiers of every event of a type, in the log's order.
+pub fn event_ids(folder: &Path, event_type: &str) -> Vec<String> {
+    let log = Connection::open_with_flags(folder.join("events.db"), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let mut rows = log.prepare("SELECT event_id FROM events WHERE event_type = ?1 ORDER BY position").unwrap();
+    rows.query_map([event_type], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
 /// A statement on one of the stores, as a damage would do it.
 pub fn damage(store: &Path, statement: &str) {
     let connection = Connection::open(store).unwrap();

@@ -15,7 +15,7 @@ use twig_domain::{Actor, EventMeta, id::OrgId};
 use twig_knowledge::Knowledge;
 use twig_projections::Views;
 
-pub use targets::WebhookTargets;
+pub use targets::{TargetSettings, WebhookTargets};
 
 #[derive(Clone)]
 pub struct Workers {

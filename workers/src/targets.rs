@@ -2,37 +2,57 @@
 //!
 //! https only; http to loopback, and nothing else, where the operator allows it for development.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use twig_sources::{EgressClient, EgressError, EgressOptions, IpNet, NetworkPolicy};
+use twig_commands::ids::random_bytes;
+use twig_sources::{EgressClient, EgressError, EgressOptions, IpNet, Names, NetworkPolicy};
 use url::{Host, Url};
 
 /// The whole of an attempt: a 2xx later than this is a failure.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 const MAX_URL_CHARS: usize = 2048;
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(3);
+/// As many as a lane sends side by side.
+const IDLE_CONNECTIONS_PER_HOST: usize = 8;
 
 #[derive(Clone)]
 pub struct WebhookTargets {
-    policy: Arc<NetworkPolicy>,
     allow_http: bool,
     secure: EgressClient,
     /// For http to loopback; absent where it is not allowed.
     plain: Option<EgressClient>,
 }
 
+/// What the operator lets webhooks do.
+#[derive(Clone, Debug, Default)]
+pub struct TargetSettings {
+    /// Networks that are not public and may be reached all the same.
+    pub allow: Vec<IpNet>,
+    /// http to loopback (development).
+    pub allow_http: bool,
+    /// The HTTP proxy that https goes through.
+    pub proxy: Option<Url>,
+}
+
 impl WebhookTargets {
     /// # Errors
-    /// When TLS cannot be set up.
-    pub fn new(allow: Vec<IpNet>, allow_http: bool) -> Result<Self, EgressError> {
-        let options =
-            EgressOptions { user_agent: concat!("Twig-Webhooks/", env!("CARGO_PKG_VERSION")).into(), silence: ATTEMPT_TIMEOUT, total: ATTEMPT_TIMEOUT };
-        let policy = Arc::new(NetworkPolicy::new(allow.clone()));
+    /// When TLS or the way to the proxy cannot be set up.
+    pub fn new(settings: TargetSettings) -> Result<Self, EgressError> {
+        let TargetSettings { allow, allow_http, proxy } = settings;
+        let password = || random_bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
+        let options = EgressOptions {
+            user_agent: concat!("Twig-Webhooks/", env!("CARGO_PKG_VERSION")).into(),
+            idle_connections: IDLE_CONNECTIONS_PER_HOST,
+            proxy: proxy.map(|proxy| (proxy, password())),
+            names: Names::default(),
+            silence: ATTEMPT_TIMEOUT,
+            total: ATTEMPT_TIMEOUT,
+        };
         let loopback = ["127.0.0.0/8", "::1/128"].into_iter().filter_map(|network| network.parse().ok());
-        let local = Arc::new(NetworkPolicy::new(allow.into_iter().chain(loopback).collect()));
-        let secure = EgressClient::new(policy.clone(), options.clone())?;
-        let plain = allow_http.then(|| EgressClient::new(local, options)).transpose()?;
-        Ok(Self { policy, allow_http, secure, plain })
+        let local = Arc::new(NetworkPolicy::new(allow.iter().copied().chain(loopback).collect()));
+        let plain = allow_http.then(|| EgressClient::new(local, EgressOptions { proxy: None, ..options.clone() })).transpose()?;
+        let secure = EgressClient::new(Arc::new(NetworkPolicy::new(allow)), options)?;
+        Ok(Self { allow_http, secure, plain })
     }
 
     /// The client for a URL; none where its scheme is not allowed (any more).
@@ -62,17 +82,10 @@ impl WebhookTargets {
             "http" if self.allow_http => return Err("must be https; http is allowed to loopback only".into()),
             _ => return Err("must be an https URL".into()),
         }
-        let refused = || "its address is private, loopback, link-local or otherwise not on the public internet".to_owned();
-        match url.host() {
-            Some(Host::Ipv4(ip)) => self.policy.permits(ip.into()).then_some(()).ok_or_else(refused),
-            Some(Host::Ipv6(ip)) => self.policy.permits(ip.into()).then_some(()).ok_or_else(refused),
-            Some(Host::Domain(name)) => {
-                let looked = tokio::time::timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host((name, url.port_or_known_default().unwrap_or(443)))).await;
-                let addresses: Vec<IpAddr> = looked.ok().and_then(Result::ok).into_iter().flatten().map(|address| address.ip()).collect();
-                if addresses.iter().any(|ip| !self.policy.permits(*ip)) { Err(refused()) } else { Ok(()) }
-            }
-            None => Err("must name a host".into()),
-        }
+        self.secure.check_resolved(&url, RESOLVE_TIMEOUT).await.map_err(|error| match error {
+            EgressError::Refused { .. } => "its address is private, loopback, link-local or otherwise not on the public internet".to_owned(),
+            error => error.to_string(),
+        })
     }
 }
 
@@ -92,7 +105,7 @@ mod tests {
 
     fn targets(allow: &[&str], allow_http: bool) -> WebhookTargets {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        WebhookTargets::new(allow.iter().map(|network| network.parse().unwrap()).collect(), allow_http).unwrap()
+        WebhookTargets::new(TargetSettings { allow: allow.iter().map(|network| network.parse().unwrap()).collect(), allow_http, proxy: None }).unwrap()
     }
 
     #[tokio::test]

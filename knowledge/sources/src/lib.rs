@@ -13,7 +13,7 @@ mod text;
 pub use chunk::{Chunk, ChunkOptions, chunk};
 pub use config::{FieldError, SourceKind, SourceSettings, UnknownSourceKind, secret_fields, validate_config};
 pub use connect::{BlobReader, Document, FetchError, Found, Source, Upload, fetch};
-pub use egress::{EgressClient, EgressError, EgressOptions, NetworkPolicy, Reply};
+pub use egress::{EgressClient, EgressError, EgressOptions, Names, NetworkPolicy, Reply};
 pub use extract::{ExtractError, ExtractLimits, Extraction, PARSER_VERSION, extract, extract_isolated, extract_worker_main};
 pub use filters::Filters;
 pub use ipnet::IpNet;

@@ -1,16 +1,15 @@
-//! What the deliverer asks and tells: what is due, and how an attempt went.
+//! How attempts went, and what follows from them.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
-use rusqlite::{OptionalExtension, TransactionBehavior, params};
 use serde_json::Value;
-use twig_domain::{
-    Timestamp,
-    id::OrgId,
-    webhook::{WebhookSecret, WebhookSettings},
-};
+use twig_commands::database::{Session, StoreError, Value as Sql};
+use twig_domain::Timestamp;
 
-use super::{Deliveries, message};
+use super::{
+    Deliveries, DueDelivery, message,
+    rows::{self, list},
+};
 use crate::ViewError;
 
 /// The waits after each failed attempt, in seconds; after the last the delivery has failed.
@@ -19,30 +18,6 @@ const RETRY_AFTER_S: [i64; 7] = [5, 300, 1800, 7200, 18_000, 36_000, 36_000];
 const DISABLE_AFTER_S: i64 = 5 * 86_400;
 /// `Retry-After` is honoured up to this.
 const MAX_RETRY_AFTER_S: i64 = 86_400;
-/// Deliveries that ended longer ago than this are dropped; what is due never is.
-const KEEP_S: i64 = 90 * 86_400;
-
-/// A claimed delivery, with what it takes to send it.
-#[derive(Clone, Debug)]
-pub struct DueDelivery {
-    pub id: String,
-    pub organization: OrgId,
-    pub webhook: String,
-    pub sequence: u64,
-    pub position: Option<u64>,
-    pub event_id: String,
-    pub message_type: String,
-    /// Of messages that no event stands behind.
-    pub data: Option<Value>,
-    pub replayed: bool,
-    pub attempts: u32,
-    pub created_at: Timestamp,
-    pub url: String,
-    /// Sealed values.
-    pub headers: BTreeMap<String, String>,
-    /// Sealed, the newest first; those whose overlap has ended are not here.
-    pub secrets: Vec<String>,
-}
 
 /// How an attempt went.
 #[derive(Clone, Debug)]
@@ -58,7 +33,8 @@ pub struct AttemptResult {
 }
 
 impl AttemptResult {
-    fn succeeded(&self) -> bool {
+    #[must_use]
+    pub fn succeeded(&self) -> bool {
         self.status.is_some_and(|status| (200..300).contains(&status)) && self.error.is_none()
     }
 }
@@ -73,135 +49,28 @@ pub enum Next {
 }
 
 impl Deliveries {
-    /// Endpoints with something due, and when the next of the others will be.
-    pub async fn due(&self, now: Timestamp) -> Result<(Vec<(String, OrgId)>, Option<Timestamp>), ViewError> {
-        self.change(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT e.id, e.organization, (SELECT min(d.next_at) FROM deliveries d WHERE d.webhook = e.id AND d.state = 'pending' AND d.lease_until IS NULL \
-                 AND (e.status = 'active' OR d.type = 'webhook.test')) AS due FROM endpoints e WHERE due IS NOT NULL ORDER BY due",
-            )?;
-            let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?)))?;
-            let (mut ready, mut later) = (Vec::new(), None);
-            for row in rows {
-                let (webhook, organization, at) = row?;
-                if at <= now.millis() {
-                    ready.push((webhook, organization.parse().map_err(|_| ViewError::Other("an endpoint's organization is damaged".into()))?));
-                } else {
-                    later = later.or(Some(Timestamp::from_millis(at)));
+    /// Records attempts and what follows from each, in their order; one transaction for all.
+    pub async fn record(&self, attempts: Vec<(DueDelivery, AttemptResult)>) -> Result<Vec<Next>, ViewError> {
+        let write = move |session: &mut Session| -> Result<Vec<Next>, ViewError> {
+            let mut failing = failing_since(session, &attempts)?;
+            let before = failing.clone();
+            log(session, &attempts, &failing)?;
+            let mut follows = Vec::with_capacity(attempts.len());
+            for (delivery, result) in &attempts {
+                let since = failing.get_mut(&delivery.target.webhook);
+                let next = follow(delivery, result, since.as_ref().and_then(|since| **since));
+                if let Some(since) = since {
+                    *since = if result.succeeded() { None } else { since.or(Some(result.at.millis())) };
                 }
+                follows.push(next);
             }
-            Ok((ready, later))
-        })
-        .await
-    }
-
-    /// Takes the lease of an endpoint's due deliveries, in the order of their sequence.
-    pub async fn claim(&self, webhook: String, now: Timestamp, lease_s: i64, limit: u32) -> Result<Vec<DueDelivery>, ViewError> {
-        self.change(move |connection| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let endpoint: Option<(String, String, String)> = transaction
-                .prepare_cached("SELECT settings, secrets, status FROM endpoints WHERE id = ?1")?
-                .query_row([&webhook], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-                .optional()?;
-            let Some((settings, secrets, status)) = endpoint else { return Ok(Vec::new()) };
-            let damaged = |error: serde_json::Error| ViewError::Other(error.to_string());
-            let settings: WebhookSettings = serde_json::from_str(&settings).map_err(damaged)?;
-            let secrets: Vec<WebhookSecret> = serde_json::from_str(&secrets).map_err(damaged)?;
-            let live: Vec<String> = secrets.into_iter().filter(|secret| secret.valid_until.is_none_or(|end| end > now)).map(|secret| secret.sealed).collect();
-            let sql = "SELECT id, organization, sequence, position, event_id, type, data, replayed, attempts, created_at FROM deliveries \
-                       WHERE webhook = ?1 AND state = 'pending' AND next_at <= ?2 AND (lease_until IS NULL OR lease_until <= ?2) AND (?3 OR type = 'webhook.test') \
-                       ORDER BY next_at, sequence LIMIT ?4";
-            let mut statement = transaction.prepare_cached(sql)?;
-            let rows = statement.query_map(params![webhook, now.millis(), status == "active", limit], |row| {
-                let data: Option<String> = row.get(6)?;
-                Ok((
-                    DueDelivery {
-                        id: row.get(0)?,
-                        organization: OrgId::from(uuid_nil()),
-                        webhook: webhook.clone(),
-                        sequence: row.get::<_, i64>(2)? as u64,
-                        position: row.get::<_, Option<i64>>(3)?.map(|position| position as u64),
-                        event_id: row.get(4)?,
-                        message_type: row.get(5)?,
-                        data: data.and_then(|text| serde_json::from_str(&text).ok()),
-                        replayed: row.get(7)?,
-                        attempts: row.get(8)?,
-                        created_at: Timestamp::from_millis(row.get(9)?),
-                        url: settings.url.clone(),
-                        headers: settings.headers.clone(),
-                        secrets: live.clone(),
-                    },
-                    row.get::<_, String>(1)?,
-                ))
-            })?;
-            let mut due = Vec::new();
-            for row in rows {
-                let (mut delivery, organization) = row?;
-                delivery.organization = organization.parse().map_err(|_| ViewError::Other("a delivery's organization is damaged".into()))?;
-                due.push(delivery);
+            for (webhook, since) in failing.iter().filter(|(webhook, since)| before.get(*webhook) != Some(since)) {
+                session.execute("UPDATE webhook_endpoints SET failing_since = ?2 WHERE id = ?1", &[webhook.into(), (*since).into()])?;
             }
-            drop(statement);
-            let until = now.plus_seconds(lease_s).millis();
-            for delivery in &due {
-                transaction.prepare_cached("UPDATE deliveries SET lease_until = ?2 WHERE id = ?1")?.execute(params![delivery.id, until])?;
-            }
-            transaction.commit()?;
-            due.sort_by_key(|delivery| delivery.sequence);
-            Ok(due)
-        })
-        .await
-    }
-
-    /// Gives back what was claimed and not sent.
-    pub async fn release(&self, ids: Vec<String>) -> Result<(), ViewError> {
-        self.change(move |connection| {
-            for id in ids {
-                connection.execute("UPDATE deliveries SET lease_until = NULL WHERE id = ?1", [id])?;
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    /// Records an attempt and what follows from it.
-    pub async fn record(&self, delivery: &DueDelivery, result: AttemptResult) -> Result<Next, ViewError> {
-        let delivery = delivery.clone();
-        self.change(move |connection| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let number = delivery.attempts + 1;
-            let known = transaction.prepare_cached("UPDATE deliveries SET attempts = ?2 WHERE id = ?1")?.execute(params![delivery.id, number])?;
-            if known == 0 {
-                return Ok(Next::Failed);
-            }
-            transaction
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO attempts (delivery, number, at, status, latency_ms, response, error) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                )?
-                .execute(params![delivery.id, number, result.at.millis(), result.status, result.latency_ms as i64, result.response, result.error])?;
-            let failing_since: Option<i64> = transaction
-                .prepare_cached("SELECT failing_since FROM endpoints WHERE id = ?1")?
-                .query_row([&delivery.webhook], |row| row.get(0))
-                .optional()?
-                .flatten();
-            let next = follow(&delivery, &result, failing_since);
-            let (state, next_at) = match &next {
-                Next::Delivered => ("succeeded", result.at.millis()),
-                Next::RetryAt(at) => ("pending", at.millis()),
-                Next::Failed | Next::Disable(_) => ("failed", result.at.millis()),
-            };
-            transaction.prepare_cached("UPDATE deliveries SET state = ?2, next_at = ?3, lease_until = NULL WHERE id = ?1")?.execute(params![
-                delivery.id,
-                state,
-                next_at
-            ])?;
-            let failing = if result.succeeded() { None } else { Some(failing_since.unwrap_or(result.at.millis())) };
-            if failing != failing_since {
-                transaction.prepare_cached("UPDATE endpoints SET failing_since = ?2 WHERE id = ?1")?.execute(params![delivery.webhook, failing])?;
-            }
-            transaction.commit()?;
-            Ok(next)
-        })
-        .await
+            carry_out(session, &attempts, &follows)?;
+            Ok(follows)
+        };
+        self.database.write(write).await
     }
 
     /// The `data` of a delivery's message, rendered from the log.
@@ -216,30 +85,65 @@ impl Deliveries {
         let recorded = recorded.ok_or_else(|| ViewError::Other(format!("the log has no event at {position}")))?;
         message::data(&self.log, &self.vault, recorded).await
     }
+}
 
-    /// Drops what ended long ago.
-    pub async fn age_out(&self, now: Timestamp) -> Result<usize, ViewError> {
-        self.change(move |connection| {
-            let before = now.plus_seconds(-KEEP_S).millis();
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            transaction.execute("DELETE FROM attempts WHERE delivery IN (SELECT id FROM deliveries WHERE state <> 'pending' AND created_at < ?1)", [before])?;
-            let dropped = transaction.execute("DELETE FROM deliveries WHERE state <> 'pending' AND created_at < ?1", [before])?;
-            transaction.commit()?;
-            Ok(dropped)
-        })
-        .await
+impl DueDelivery {
+    /// The body of its message.
+    #[must_use]
+    pub fn body(&self, data: Value) -> String {
+        let (at, organization) = (self.created_at.to_string(), self.target.organization.to_string());
+        message::body(&self.event_id, &self.message_type, &at, &organization, self.sequence, data)
     }
 }
 
-/// The body of a delivery's message.
-#[must_use]
-pub fn body(delivery: &DueDelivery, data: Value) -> String {
-    let (id, at, organization) = (&delivery.event_id, delivery.created_at.to_string(), delivery.organization.to_string());
-    message::body(id, &delivery.message_type, &at, &organization, delivery.sequence, data)
+/// Since when each of the attempts' endpoints has been failing (milliseconds); one that is gone is not in it.
+fn failing_since(session: &mut Session, attempts: &[(DueDelivery, AttemptResult)]) -> Result<HashMap<String, Option<i64>>, StoreError> {
+    let mut webhooks: Vec<&str> = attempts.iter().map(|(delivery, _)| delivery.target.webhook.as_str()).collect();
+    webhooks.sort_unstable();
+    webhooks.dedup();
+    if webhooks.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let (named, webhooks) = list(&webhooks);
+    let rows = session.query(&format!("SELECT id, failing_since FROM webhook_endpoints WHERE id IN {named} ORDER BY id"), &webhooks)?;
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
 }
 
-fn uuid_nil() -> uuid::Uuid {
-    uuid::Uuid::nil()
+/// Writes the attempts down; those to an endpoint that was deleted meanwhile leave no trace.
+fn log(session: &mut Session, attempts: &[(DueDelivery, AttemptResult)], known: &HashMap<String, Option<i64>>) -> Result<(), StoreError> {
+    let kept = attempts.iter().filter(|(delivery, _)| known.contains_key(&delivery.target.webhook));
+    let rows: Vec<Vec<Sql>> = kept
+        .map(|(delivery, result)| {
+            vec![
+                (&delivery.id).into(),
+                (delivery.attempts + 1).into(),
+                result.at.millis().into(),
+                result.status.into(),
+                result.latency_ms.into(),
+                result.response.clone().into(),
+                result.error.clone().into(),
+            ]
+        })
+        .collect();
+    session.upsert("webhook_attempts", &["delivery", "number", "at", "status", "latency_ms", "response", "error"], &["delivery", "number"], rows)
+}
+
+/// What has ended leaves the queue; the rest is due again later.
+fn carry_out(session: &mut Session, attempts: &[(DueDelivery, AttemptResult)], follows: &[Next]) -> Result<(), StoreError> {
+    let (mut succeeded, mut failed) = (Vec::new(), Vec::new());
+    for ((delivery, _), next) in attempts.iter().zip(follows) {
+        match next {
+            Next::Delivered => succeeded.push(delivery.id.clone()),
+            Next::Failed | Next::Disable(_) => failed.push(delivery.id.clone()),
+            Next::RetryAt(at) => {
+                // Where the lease was lost and somebody else's attempt is down already, that one counts.
+                let sql = "UPDATE webhook_due SET attempts = ?2 + 1, tries = ?3, due_at = ?4, next_at = ?4, claimed_by = NULL WHERE id = ?1 AND attempts = ?2";
+                session.execute(sql, &[(&delivery.id).into(), delivery.attempts.into(), (delivery.tries + 1).into(), at.millis().into()])?;
+            }
+        }
+    }
+    rows::end(session, &succeeded, "succeeded", 1)?;
+    rows::end(session, &failed, "failed", 1)
 }
 
 fn follow(delivery: &DueDelivery, result: &AttemptResult, failing_since: Option<i64>) -> Next {
@@ -253,7 +157,7 @@ fn follow(delivery: &DueDelivery, result: &AttemptResult, failing_since: Option<
     if failing_since.is_some_and(|since| result.at.millis() - since >= DISABLE_AFTER_S * 1000) {
         return Next::Disable("Every attempt has failed for 5 days".into());
     }
-    let Some(wait_s) = RETRY_AFTER_S.get(delivery.attempts as usize) else { return Next::Failed };
+    let Some(wait_s) = RETRY_AFTER_S.get(delivery.tries as usize) else { return Next::Failed };
     let jittered_ms = (*wait_s as f64 * 1000.0 * (1.0 + 0.1 * result.jitter)) as i64;
     let asked_ms = result.retry_after_s.unwrap_or(0).clamp(0, MAX_RETRY_AFTER_S) * 1000;
     Next::RetryAt(Timestamp::from_millis(result.at.millis() + jittered_ms.max(asked_ms)))
@@ -261,24 +165,30 @@ fn follow(delivery: &DueDelivery, result: &AttemptResult, failing_since: Option<
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::{collections::BTreeMap, sync::Arc};
 
-    fn delivery(attempts: u32) -> DueDelivery {
+    use super::{
+        super::{Lane, Target},
+        *,
+    };
+    use twig_domain::id::OrgId;
+
+    fn delivery(tries: u32) -> DueDelivery {
+        let organization = OrgId::from(uuid::Uuid::nil());
+        let target = Target { organization, webhook: "wh_1".into(), url: String::new(), headers: BTreeMap::new(), secrets: Vec::new() };
         DueDelivery {
             id: "dlv_1".into(),
-            organization: OrgId::from(uuid_nil()),
-            webhook: "wh_1".into(),
+            target: Arc::new(target),
+            lane: Lane::Live,
             sequence: 1,
             position: None,
             event_id: "evt_1".into(),
             message_type: "agent.created".into(),
             data: None,
-            replayed: false,
-            attempts,
+            attempts: tries,
+            tries,
             created_at: Timestamp::from_millis(0),
-            url: String::new(),
-            headers: BTreeMap::new(),
-            secrets: Vec::new(),
+            lease_until: Timestamp::from_millis(0),
         }
     }
 

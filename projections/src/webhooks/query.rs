@@ -1,10 +1,15 @@
 //! The delivery log, and what is asked of single deliveries.
 
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params, types::Value as Sql};
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
+use twig_commands::database::{Row, Session, StoreError, Value as Sql};
 use twig_domain::{Timestamp, id::OrgId};
 
-use super::{Deliveries, message};
+use super::{
+    Deliveries, Lane, message,
+    rows::{MAX_ROWS_PER_STATEMENT, list},
+};
 use crate::{Cursor, ListAt, ListQuery, Page, ViewError, query::slice};
 
 /// Which deliveries a list has; `None` is no condition.
@@ -14,73 +19,85 @@ pub struct DeliveryFilter {
     pub message_type: Option<String>,
 }
 
-const COLUMNS: &str = "id, webhook, event_id, type, sequence, position, state, replayed, next_at, created_at";
+/// The queue and what has ended, as one list.
+const ALL: &str = "(SELECT id, organization, webhook, event_id, type, sequence, position, 'pending' AS state, lane, next_at, created_at, data FROM webhook_due \
+                   UNION ALL SELECT id, organization, webhook, event_id, type, sequence, position, state, lane, NULL, created_at, data FROM webhook_ended) deliveries";
+const COLUMNS: &str = "id, webhook, event_id, type, sequence, position, state, lane, next_at, created_at";
 
-fn shown(row: &Row) -> Result<Value, rusqlite::Error> {
-    let state: String = row.get(6)?;
-    let next = (state == "pending").then(|| row.get::<_, i64>(8).map(|at| Timestamp::from_millis(at).to_string())).transpose()?;
+fn shown(row: &Row) -> Result<Value, StoreError> {
+    let next = row.get::<Option<i64>>(8)?.map(|at| Timestamp::from_millis(at).to_string());
     Ok(json!({
-        "id": row.get::<_, String>(0)?, "webhookId": row.get::<_, String>(1)?, "eventId": row.get::<_, String>(2)?, "type": row.get::<_, String>(3)?,
-        "sequence": row.get::<_, i64>(4)?, "position": row.get::<_, Option<i64>>(5)?, "status": state, "replayed": row.get::<_, bool>(7)?,
-        "nextAttemptAt": next, "createdAt": Timestamp::from_millis(row.get(9)?).to_string(),
+        "id": row.get::<String>(0)?, "webhookId": row.get::<String>(1)?, "eventId": row.get::<String>(2)?, "type": row.get::<String>(3)?,
+        "sequence": row.get::<i64>(4)?, "position": row.get::<Option<i64>>(5)?, "status": row.get::<String>(6)?,
+        "replayed": row.get::<i64>(7)? == Lane::History.number(), "nextAttemptAt": next, "createdAt": Timestamp::from_millis(row.get(9)?).to_string(),
     }))
 }
 
-fn with_attempts(connection: &Connection, mut delivery: Value) -> Result<Value, rusqlite::Error> {
-    let mut statement =
-        connection.prepare_cached("SELECT number, at, status, latency_ms, response, error FROM attempts WHERE delivery = ?1 ORDER BY number")?;
-    let attempts = statement.query_map([delivery["id"].as_str().unwrap_or_default()], |row| {
-        Ok(json!({
-            "number": row.get::<_, i64>(0)?, "at": Timestamp::from_millis(row.get(1)?).to_string(), "status": row.get::<_, Option<i64>>(2)?,
-            "latencyMs": row.get::<_, i64>(3)?, "response": row.get::<_, Option<String>>(4)?, "error": row.get::<_, Option<String>>(5)?,
-        }))
-    })?;
-    delivery["attempts"] = attempts.collect::<Result<Vec<_>, _>>()?.into();
-    Ok(delivery)
+/// Puts its attempts to each delivery.
+fn with_attempts(session: &mut Session, deliveries: &mut [Value]) -> Result<(), StoreError> {
+    let ids: Vec<String> = deliveries.iter().map(|delivery| delivery["id"].as_str().unwrap_or_default().to_owned()).collect();
+    let mut attempts: HashMap<String, Vec<Value>> = HashMap::new();
+    for ids in ids.chunks(MAX_ROWS_PER_STATEMENT) {
+        let (named, values) = list(ids);
+        let sql = format!(
+            "SELECT delivery, number, at, status, latency_ms, response, error FROM webhook_attempts WHERE delivery IN {named} ORDER BY delivery, number"
+        );
+        for row in session.query(&sql, &values)? {
+            attempts.entry(row.get(0)?).or_default().push(json!({
+                "number": row.get::<i64>(1)?, "at": Timestamp::from_millis(row.get(2)?).to_string(), "status": row.get::<Option<i64>>(3)?,
+                "latencyMs": row.get::<i64>(4)?, "response": row.get::<Option<String>>(5)?, "error": row.get::<Option<String>>(6)?,
+            }));
+        }
+    }
+    for (delivery, id) in deliveries.iter_mut().zip(&ids) {
+        delivery["attempts"] = attempts.remove(id).unwrap_or_default().into();
+    }
+    Ok(())
 }
 
 impl Deliveries {
     /// An endpoint's deliveries, newest first, each with its attempts.
     pub async fn list(&self, organization: OrgId, webhook: String, filter: DeliveryFilter, query: ListQuery) -> Result<Page, ViewError> {
-        self.read(move |connection| {
-            let mut sql = "organization = ? AND webhook = ?".to_owned();
-            let mut values = vec![Sql::Text(organization.to_string()), Sql::Text(webhook)];
+        let read = move |session: &mut Session| -> Result<Page, ViewError> {
+            let mut conditions = "organization = ? AND webhook = ?".to_owned();
+            let mut values: Vec<Sql> = vec![organization.to_string().into(), webhook.into()];
             for (column, value) in [("state", filter.status), ("type", filter.message_type)] {
                 if let Some(value) = value {
-                    sql.push_str(&format!(" AND {column} = ?"));
-                    values.push(Sql::Text(value));
+                    conditions.push_str(&format!(" AND {column} = ?"));
+                    values.push(value.into());
                 }
             }
-            let total: i64 =
-                connection.query_row(&format!("SELECT count(*) FROM deliveries WHERE {sql}"), rusqlite::params_from_iter(&values), |row| row.get(0))?;
+            let total: u64 = session.query_one(&format!("SELECT count(*) FROM {ALL} WHERE {conditions}"), &values)?.get(0)?;
             let mut offset = 0;
             match &query.at {
-                ListAt::Offset(given) => offset = *given as i64,
+                ListAt::Offset(given) => offset = *given,
                 ListAt::After(Cursor { at, sort }) => {
-                    sql.push_str(" AND (created_at, sequence) < (?, ?)");
-                    values.extend([Sql::Integer(*at), Sql::Integer(*sort)]);
+                    conditions.push_str(" AND (created_at, sequence) < (?, ?)");
+                    values.extend([(*at).into(), (*sort).into()]);
                 }
             }
-            values.extend([Sql::Integer(i64::from(query.limit) + 1), Sql::Integer(offset)]);
-            let sql = format!("SELECT {COLUMNS} FROM deliveries WHERE {sql} ORDER BY created_at DESC, sequence DESC LIMIT ? OFFSET ?");
-            let mut statement = connection.prepare(&sql)?;
-            let rows = statement.query_map(rusqlite::params_from_iter(&values), |row| Ok((row.get(9)?, row.get(4)?, shown(row)?)))?;
-            let rows: Vec<(i64, i64, Value)> = rows.collect::<Result<_, _>>()?;
-            let rows = rows.into_iter().map(|(at, sort, row)| Ok((at, sort, with_attempts(connection, row)?))).collect::<Result<Vec<_>, rusqlite::Error>>()?;
-            Ok(slice(rows, query.limit, total as u64))
-        })
-        .await
+            values.extend([(i64::from(query.limit) + 1).into(), offset.into()]);
+            let sql = format!("SELECT {COLUMNS} FROM {ALL} WHERE {conditions} ORDER BY created_at DESC, sequence DESC LIMIT ? OFFSET ?");
+            let found = session.query(&sql, &values)?;
+            let mut shown = found.iter().map(shown).collect::<Result<Vec<_>, _>>()?;
+            with_attempts(session, &mut shown)?;
+            let rows = found.iter().zip(shown).map(|(row, shown)| Ok((row.get(9)?, row.get(4)?, shown))).collect::<Result<Vec<_>, StoreError>>()?;
+            Ok(slice(rows, query.limit, total))
+        };
+        self.database.read(read).await
     }
 
     /// One delivery with its attempts and the body that was or will be sent.
     pub async fn one(&self, organization: OrgId, id: String) -> Result<Option<Value>, ViewError> {
-        let found = self
-            .read(move |connection| {
-                let sql = format!("SELECT {COLUMNS}, data FROM deliveries WHERE id = ?1 AND organization = ?2");
-                let row = connection.query_row(&sql, [id, organization.to_string()], |row| Ok((shown(row)?, row.get::<_, Option<String>>(10)?))).optional()?;
-                row.map(|(row, data)| Ok((with_attempts(connection, row)?, data))).transpose()
-            })
-            .await?;
+        let read = move |session: &mut Session| -> Result<Option<(Value, Option<String>)>, ViewError> {
+            let sql = format!("SELECT {COLUMNS}, data FROM {ALL} WHERE id = ?1 AND organization = ?2");
+            let Some(row) = session.query_first(&sql, &[id.into(), organization.to_string().into()])? else { return Ok(None) };
+            let mut one = [shown(&row)?];
+            with_attempts(session, &mut one)?;
+            let [delivery] = one;
+            Ok(Some((delivery, row.get(10)?)))
+        };
+        let found = self.database.read(read).await?;
         let Some((mut delivery, data)) = found else { return Ok(None) };
         let data = self.data_at(delivery["position"].as_u64(), data.and_then(|text| serde_json::from_str(&text).ok())).await?;
         let text = |name: &str| delivery[name].as_str().unwrap_or_default().to_owned();
@@ -90,42 +107,10 @@ impl Deliveries {
         Ok(Some(delivery))
     }
 
-    /// Makes a delivery due now, whatever became of it.
-    pub async fn retry(&self, organization: OrgId, id: String, now: Timestamp) -> Result<bool, ViewError> {
-        let found = self
-            .change(move |connection| {
-                let sql = "UPDATE deliveries SET state = 'pending', next_at = ?3, attempts = min(attempts, 7) WHERE id = ?1 AND organization = ?2";
-                let known = connection.execute(sql, params![id, organization.to_string(), now.millis()])?;
-                Ok(known > 0)
-            })
-            .await?;
-        self.wake();
-        Ok(found)
-    }
-
-    /// Makes every failed delivery of a range due now; how many those are.
-    pub async fn retry_failed(&self, organization: OrgId, webhook: String, since: Timestamp, until: Timestamp, now: Timestamp) -> Result<usize, ViewError> {
-        let count = self
-            .change(move |connection| {
-                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                let sql = "UPDATE deliveries SET state = 'pending', next_at = ?5 \
-                           WHERE organization = ?1 AND webhook = ?2 AND state = 'failed' AND created_at >= ?3 AND created_at <= ?4";
-                let count = transaction.execute(sql, params![organization.to_string(), webhook, since.millis(), until.millis(), now.millis()])?;
-                transaction.commit()?;
-                Ok(count)
-            })
-            .await?;
-        self.wake();
-        Ok(count)
-    }
-
-    /// How much is due, in flight, and since when the oldest is due (milliseconds), for the metrics.
-    pub async fn standing(&self, now: Timestamp) -> Result<(u64, u64, Option<i64>), ViewError> {
-        self.read(move |connection| {
-            let sql = "SELECT count(*), count(d.lease_until), min(d.next_at) FROM deliveries d JOIN endpoints e ON e.id = d.webhook \
-                       WHERE d.state = 'pending' AND d.next_at <= ?1 AND e.status = 'active'";
-            Ok(connection.query_row(sql, [now.millis()], |row| Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64, row.get(2)?)))?)
-        })
-        .await
+    /// How much is due, claimed or not, and since when the oldest is (milliseconds), for the metrics.
+    pub async fn standing(&self, now: Timestamp) -> Result<(u64, Option<i64>), ViewError> {
+        let sql = "SELECT count(*), min(d.due_at) FROM webhook_due d JOIN webhook_endpoints e ON e.id = d.webhook WHERE e.status = 'active' AND d.due_at <= ?1";
+        let row = self.database.read(move |session| session.query_one(sql, &[now.millis().into()])).await?;
+        Ok((row.get(0)?, row.get(1)?))
     }
 }

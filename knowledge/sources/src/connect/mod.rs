@@ -22,9 +22,12 @@ use url::Url;
 
 use crate::{
     config::{SourceKind, SourceSettings},
-    egress::{EgressClient, EgressError, EgressOptions, NetworkPolicy},
+    egress::{EgressClient, EgressError, EgressOptions, Names, NetworkPolicy},
     filters::{Filters, Matcher},
 };
+
+/// Connections kept open to a host for the next requests.
+const IDLE_CONNECTIONS_PER_HOST: usize = 2;
 
 /// One document as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,6 +167,9 @@ impl Job<'_> {
     fn client(&self) -> Result<EgressClient, FetchError> {
         let options = EgressOptions {
             user_agent: self.settings.user_agent.clone(),
+            idle_connections: IDLE_CONNECTIONS_PER_HOST,
+            proxy: None,
+            names: Names::default(),
             silence: Duration::from_secs(self.settings.fetch_silence_s),
             total: Duration::from_secs(self.settings.fetch_total_s),
         };

@@ -3,22 +3,32 @@
 //! off: who follows one comes back through here.
 
 mod policy;
+mod proxy;
+mod resolve;
+#[cfg(test)]
+mod tests;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::{Method, StatusCode, dns, header::HeaderMap};
+use reqwest::{Method, StatusCode, header::HeaderMap};
 use url::{Host, Url};
 
 pub use policy::NetworkPolicy;
+pub use resolve::Names;
+use resolve::{CheckedResolver, ResolveError};
 
 const CONNECT_TIMEOUT_S: u64 = 10;
-const IDLE_CONNECTIONS_PER_HOST: usize = 2;
 
-/// Who we say we are, and how long we wait.
+/// Who we say we are, how long we wait, and by which way we go.
 #[derive(Debug, Clone)]
 pub struct EgressOptions {
     pub user_agent: String,
+    /// Connections kept open to a host for the next requests.
+    pub idle_connections: usize,
+    /// The operator's HTTP proxy, and the password of the way to it: random, and this process's own.
+    pub proxy: Option<(Url, String)>,
+    pub names: Names,
     /// The wait for the head of an answer, and for each further piece of its body.
     pub silence: Duration,
     /// The wait for an answer as a whole.
@@ -46,12 +56,14 @@ pub enum EgressError {
     Redirects { host: String },
     #[error("the HTTP client could not be set up")]
     Setup(#[source] reqwest::Error),
+    #[error("the way to the proxy could not be set up")]
+    Proxy(#[source] std::io::Error),
 }
 
 #[derive(Debug, Clone)]
 pub struct EgressClient {
     http: reqwest::Client,
-    policy: Arc<NetworkPolicy>,
+    resolver: CheckedResolver,
     options: EgressOptions,
 }
 
@@ -65,12 +77,13 @@ pub struct Reply {
 
 impl EgressClient {
     /// # Errors
-    /// When TLS cannot be set up. The process must have installed a rustls provider.
+    /// When TLS or the way to the proxy cannot be set up. The process must have installed a rustls provider; a proxy needs a runtime.
     pub fn new(policy: Arc<NetworkPolicy>, options: EgressOptions) -> Result<Self, EgressError> {
+        let resolver = CheckedResolver { policy, names: options.names.clone() };
         #[expect(clippy::disallowed_methods, reason = "this is the one client of the rule")]
         let http = reqwest::Client::builder()
             .user_agent(&options.user_agent)
-            .dns_resolver(Arc::new(CheckedResolver { policy: Arc::clone(&policy) }))
+            .dns_resolver(Arc::new(resolver.clone()))
             .redirect(reqwest::redirect::Policy::none())
             // A proxy of the environment would resolve names out of our sight.
             .no_proxy()
@@ -78,10 +91,23 @@ impl EgressClient {
             .connect_timeout(Duration::from_secs(CONNECT_TIMEOUT_S))
             .read_timeout(options.silence)
             .timeout(options.total)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_PER_HOST)
-            .build()
-            .map_err(EgressError::Setup)?;
-        Ok(Self { http, policy, options })
+            .pool_max_idle_per_host(options.idle_connections);
+        let http = match &options.proxy {
+            Some((proxy, password)) => http.proxy(proxy::start(resolver.clone(), proxy, password.clone()).map_err(EgressError::Proxy)?),
+            None => http,
+        };
+        Ok(Self { http: http.build().map_err(EgressError::Setup)?, resolver, options })
+    }
+
+    /// Whether everything that a URL's host resolves to now may be dialled. A name that can't be resolved now may be later: it is checked at every connection.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub async fn check_resolved(&self, url: &Url, within: Duration) -> Result<(), EgressError> {
+        self.check(url)?;
+        let Some(Host::Domain(name)) = url.host() else { return Ok(()) };
+        let found: Vec<IpAddr> = tokio::time::timeout(within, self.resolver.all(name)).await.ok().and_then(Result::ok).unwrap_or_default();
+        if found.iter().all(|ip| self.resolver.policy.permits(*ip)) { Ok(()) } else { Err(EgressError::Refused { host: host_of(url) }) }
     }
 
     /// Whether `url` may be requested as far as can be told without resolving its name.
@@ -89,7 +115,7 @@ impl EgressClient {
     /// # Errors
     /// [`EgressError::Scheme`] or [`EgressError::Refused`].
     pub fn check(&self, url: &Url) -> Result<(), EgressError> {
-        check_url(&self.policy, url)
+        check_url(&self.resolver.policy, url)
     }
 
     /// A request to be completed by the caller (headers, body); its literal address has been checked.
@@ -212,34 +238,5 @@ fn sort(error: &reqwest::Error, host: String) -> EgressError {
         EgressError::Connect { host }
     } else {
         EgressError::Broken { host }
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-enum ResolveError {
-    #[error("every address of the name is refused")]
-    Refused,
-    #[error("the name has no address")]
-    Unknown,
-}
-
-struct CheckedResolver {
-    policy: Arc<NetworkPolicy>,
-}
-
-impl dns::Resolve for CheckedResolver {
-    fn resolve(&self, name: dns::Name) -> dns::Resolving {
-        let policy = Arc::clone(&self.policy);
-        Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(|_| ResolveError::Unknown)?.collect();
-            if found.is_empty() {
-                return Err(ResolveError::Unknown.into());
-            }
-            let permitted: Vec<SocketAddr> = found.into_iter().filter(|address| policy.permits(address.ip())).collect();
-            if permitted.is_empty() {
-                return Err(ResolveError::Refused.into());
-            }
-            Ok(Box::new(permitted.into_iter()) as dns::Addrs)
-        })
     }
 }
