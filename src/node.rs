@@ -11,11 +11,11 @@ use twig_commands::{
     vault::{MasterKey, Vault},
 };
 use twig_generation::{ModelSettings, Models};
-use twig_knowledge::{Knowledge, KnowledgeSettings};
+use twig_knowledge::{Knowledge, KnowledgeSettings, SharedAnswers};
 use twig_projections::{Projector, Views};
 use twig_sources::SourceSettings;
 
-use crate::settings::Settings;
+use crate::settings::{Settings, StoreUrl};
 
 pub struct Node {
     pub clock: Clock,
@@ -29,15 +29,27 @@ pub struct Node {
 }
 
 impl Node {
-    /// Opens the stores, and makes them in an empty folder.
+    /// Opens the stores, and makes what is not there yet.
     pub fn open(settings: &Settings) -> Result<Self, String> {
         fs::create_dir_all(&settings.data_dir).map_err(|error| format!("the data folder {} can't be made: {error}", settings.data_dir.display()))?;
         let clock = Clock::system(settings.dev_clock_offset_s);
-        let events = settings.file("events.db");
-        let log = EventLog::open(&events, clock.clone()).map_err(|error| format!("the event log can't be opened: {error}"))?;
+        let events = settings.events()?;
+        let log = match &events {
+            StoreUrl::Sqlite(file) => EventLog::open(file, clock.clone()),
+            StoreUrl::Postgres(url) => EventLog::postgres(url, clock.clone()),
+        };
+        let log = log.map_err(|error| format!("the event log can't be opened: {error}"))?;
         let vault = Vault::open(log.database(), master_key(settings)?).map_err(|error| error.to_string())?;
-        let views = Views::open(&settings.file("views.db"), log.clone()).map_err(|error| error.to_string())?;
-        let content = ContentStore::open(&settings.file("content.db")).map_err(|error| error.to_string())?;
+        let views = match settings.views()? {
+            StoreUrl::Sqlite(file) => Views::open(&file, log.clone()),
+            StoreUrl::Postgres(url) => Views::postgres(&url, log.clone()),
+        };
+        let views = views.map_err(|error| error.to_string())?;
+        let content = match &events {
+            StoreUrl::Sqlite(_) => ContentStore::open(&settings.file("content.db")),
+            StoreUrl::Postgres(url) => ContentStore::postgres(url),
+        };
+        let content = content.map_err(|error| error.to_string())?;
         let idempotency = Idempotency::new(log.database());
         let bus = CommandBus::new(log.clone(), tokio::runtime::Handle::current());
         let projector = Projector { log: log.clone(), vault: vault.clone(), views: views.clone() };
@@ -60,7 +72,21 @@ impl Node {
             stall_at: settings.dev_stall_stage,
         };
         let runtime = tokio::runtime::Handle::current();
-        Ok(Knowledge::new(self.bus.clone(), self.views.clone(), self.vault.clone(), self.content.clone(), self.clock.clone(), models, knowledge, runtime))
+        let shared = match settings.events()? {
+            StoreUrl::Sqlite(_) => None,
+            StoreUrl::Postgres(url) => Some(SharedAnswers::postgres(&url, self.clock.clone()).map_err(|error| error.to_string())?),
+        };
+        Ok(Knowledge::new(
+            self.bus.clone(),
+            self.views.clone(),
+            self.vault.clone(),
+            self.content.clone(),
+            self.clock.clone(),
+            models,
+            knowledge,
+            shared,
+            runtime,
+        ))
     }
 }
 

@@ -1,4 +1,4 @@
-//! `twig serve`: every role in one process.
+//! `twig serve`: every role in one process, or some of them.
 
 use std::{fs::File, io::BufReader, path::Path, sync::Arc, time::Duration};
 
@@ -7,13 +7,14 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use twig_api::{App, limits::RateLimiter};
+use twig_commands::{database::Database, ids::random_bytes};
 use twig_knowledge::Embeddings;
-use twig_projections::Deliveries;
+use twig_projections::{Deliveries, ViewError};
 use twig_workers::{WebhookTargets, Workers, deliverer::Deliverer};
 
 use crate::{
     node::{Node, hold},
-    settings::Settings,
+    settings::{Role, Settings, StoreUrl},
 };
 
 /// How long streams and batches may take to end after SIGTERM.
@@ -26,23 +27,32 @@ where
     F: Future<Output = ()> + 'static,
 {
     std::fs::create_dir_all(&settings.data_dir).map_err(|error| format!("the data folder {} can't be made: {error}", settings.data_dir.display()))?;
-    let _lock = hold(&settings.data_dir)?;
+    let (roles, events) = (settings.roles()?, settings.events()?);
+    let does = |role| roles.contains(&role);
+    // A data folder has one process that serves; a database may have many.
+    let alone = matches!(events, StoreUrl::Sqlite(_));
+    let _lock = if alone { Some(hold(&settings.data_dir)?) } else { None };
     let node = Node::open(&settings)?;
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder().ok();
-    let limiter = RateLimiter::open(&settings.file("limits.db")).map_err(|error| format!("the rate limits can't be opened: {error}"))?;
+    let limiter = limiter(&settings, &events)?;
     let (stop, stopping) = watch::channel(false);
     let (cancel, tasks) = (CancellationToken::new(), TaskTracker::new());
-    node.views.release_all_runs().await.map_err(|error| error.to_string())?;
-    tasks.spawn(node.projector.clone().run(cancel.clone()));
+    if alone {
+        node.views.release_all_runs().await.map_err(|error| error.to_string())?;
+    }
+    if does(Role::Projector) {
+        tasks.spawn(node.projector.clone().run(cancel.clone()));
+    }
     let knowledge = node.knowledge(&settings)?;
-    let owner = format!("{}-{}", std::process::id(), node.clock.now().millis());
+    // Processes of several machines may have the same number.
+    let owner = format!("{}-{}", std::process::id(), u64::from_be_bytes(random_bytes()));
     let sharpen = settings.embedding_model()? == Embeddings::Auto;
     let workers = Workers { bus: node.bus.clone(), views: node.views.clone(), knowledge: knowledge.clone(), clock: node.clock.clone(), owner, sharpen };
-    let deliveries = Deliveries::open(&settings.file("webhooks.db"), node.log.clone(), node.vault.clone(), node.clock.clone())
-        .await
-        .map_err(|error| format!("the webhook deliveries can't be opened: {error}"))?;
+    let deliveries = deliveries(&settings, &node).await.map_err(|error| format!("the webhook deliveries can't be opened: {error}"))?;
     let targets = WebhookTargets::new(settings.webhook_targets()?).map_err(|error| error.to_string())?;
-    tasks.spawn(deliveries.clone().run(workers.owner.clone(), cancel.clone()));
+    if does(Role::Projector) {
+        tasks.spawn(deliveries.clone().run(workers.owner.clone(), cancel.clone()));
+    }
     let deliverer = Deliverer {
         workers: workers.clone(),
         deliveries: deliveries.clone(),
@@ -54,6 +64,7 @@ where
         bus: node.bus.clone(),
         head: node.log.subscribe(),
         log: node.log.clone(),
+        alone,
         views: node.views.clone(),
         vault: node.vault.clone(),
         content: node.content.clone(),
@@ -67,7 +78,7 @@ where
         metrics: recorder,
         stopping,
     });
-    let routes = twig_api::configure(app.clone())?;
+    let routes = twig_api::configure(app.clone(), does(Role::Api))?;
     let tls = tls(&settings)?;
     let secure = tls.is_some();
     let factory = move || {
@@ -87,8 +98,12 @@ where
     let handle = server.handle();
     let running = tokio::spawn(server);
     redirect(&settings, &url)?;
-    workers.spawn(&tasks, &cancel);
-    tasks.spawn(twig_workers::deliverer::run(deliverer, cancel.clone()));
+    if does(Role::Ingester) {
+        workers.spawn(&tasks, &cancel);
+    }
+    if does(Role::Deliverer) {
+        tasks.spawn(twig_workers::deliverer::run(deliverer, cancel.clone()));
+    }
     println!("listening on {url}");
     tokio::task::LocalSet::new()
         .run_until(async {
@@ -108,10 +123,29 @@ where
     cancel.cancel();
     tasks.close();
     let _ = tokio::time::timeout(STOP_WITHIN, tasks.wait()).await;
-    let _ = tokio::time::timeout(STOP_WITHIN, node.projector.catch_up()).await;
-    limiter.flush();
+    if does(Role::Projector) {
+        let _ = tokio::time::timeout(STOP_WITHIN, node.projector.catch_up()).await;
+    }
+    limiter.flush().await;
     running.abort();
     Ok(())
+}
+
+/// Deliveries stand beside the log: they can't be made again from it.
+async fn deliveries(settings: &Settings, node: &Node) -> Result<Deliveries, ViewError> {
+    let (log, vault, clock) = (node.log.clone(), node.vault.clone(), node.clock.clone());
+    match node.log.database() {
+        Database::Sqlite(_) => Deliveries::open(&settings.file("webhooks.db"), log, vault, clock).await,
+        Database::Postgres(pool) => Deliveries::postgres(pool, log, vault, clock).await,
+    }
+}
+
+fn limiter(settings: &Settings, events: &StoreUrl) -> Result<RateLimiter, String> {
+    let opened = match events {
+        StoreUrl::Sqlite(_) => RateLimiter::open(&settings.file("limits.db")).map_err(|error| error.to_string()),
+        StoreUrl::Postgres(url) => RateLimiter::postgres(url).map_err(|error| error.to_string()),
+    };
+    opened.map_err(|error| format!("the rate limits can't be opened: {error}"))
 }
 
 async fn signal() {

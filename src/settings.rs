@@ -31,9 +31,26 @@ pub struct Flags {
     #[arg(long, global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_level: Option<String>,
+    /// What this process does: all, or some of api, projector, relay, ingester and deliverer, with commas between
     #[arg(long, global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
+    /// The event log: sqlite:FILE or postgres://…
+    #[arg(long, global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events_url: Option<String>,
+    /// The views: sqlite:FILE or postgres://…
+    #[arg(long, global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub views_url: Option<String>,
+    /// Kafka's brokers: HOST:PORT, with commas between
+    #[arg(long, global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kafka_brokers: Option<String>,
+    /// The analytics store: http://USER:PASSWORD@HOST:PORT/DATABASE
+    #[arg(long, global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clickhouse_url: Option<String>,
     #[arg(long, global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_cert: Option<PathBuf>,
@@ -86,8 +103,15 @@ pub struct Settings {
     pub listen: String,
     pub log: String,
     pub log_level: String,
+    pub role: String,
     #[serde(default)]
-    pub role: Option<String>,
+    pub events_url: Option<String>,
+    #[serde(default)]
+    pub views_url: Option<String>,
+    #[serde(default)]
+    pub kafka_brokers: Option<String>,
+    #[serde(default)]
+    pub clickhouse_url: Option<String>,
     #[serde(default)]
     pub tls_cert: Option<PathBuf>,
     #[serde(default)]
@@ -119,6 +143,38 @@ pub struct Settings {
     pub dev_clock_offset_s: i64,
     #[serde(default)]
     pub dev_stall_stage: Option<RunStage>,
+}
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    Api,
+    Projector,
+    Relay,
+    Ingester,
+    Deliverer,
+}
+
+impl Role {
+    pub const ALL: [Self; 5] = [Self::Api, Self::Projector, Self::Relay, Self::Ingester, Self::Deliverer];
+
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "api" => Some(Self::Api),
+            "projector" => Some(Self::Projector),
+            "relay" => Some(Self::Relay),
+            "ingester" => Some(Self::Ingester),
+            "deliverer" => Some(Self::Deliverer),
+            _ => None,
+        }
+    }
+}
+
+/// Where a store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreUrl {
+    Sqlite(PathBuf),
+    Postgres(String),
 }
 
 /// A list, or its items with commas between, as a variable has them.
@@ -167,8 +223,18 @@ impl Settings {
         if !["text", "json"].contains(&self.log.as_str()) {
             return Err(format!("log is {:?}; allowed are text and json", self.log));
         }
-        if let Some(role) = self.role.as_deref().filter(|role| *role != "all") {
-            return Err(format!("role is {role:?}; this build runs every role in one process: allowed is all"));
+        let roles = self.roles()?;
+        if let (StoreUrl::Sqlite(_), false) = (self.events()?, roles == Role::ALL) {
+            return Err("role is not all; SQLite's event log has one process that serves: set events_url and views_url to postgres://…".into());
+        }
+        if std::mem::discriminant(&self.events()?) != std::mem::discriminant(&self.views()?) {
+            return Err("events_url and views_url are allowed to name PostgreSQL both, or SQLite both".into());
+        }
+        if roles.contains(&Role::Relay) && roles != Role::ALL && self.kafka_brokers.is_none() {
+            return Err("role has relay, which needs kafka_brokers".into());
+        }
+        if self.kafka_brokers.is_some() && matches!(self.events()?, StoreUrl::Sqlite(_)) {
+            return Err("kafka_brokers is allowed with events_url and views_url on PostgreSQL only".into());
         }
         if !self.dev && (self.dev_clock_offset_s != 0 || self.dev_stall_stage.is_some()) {
             return Err("dev_clock_offset_s and dev_stall_stage are allowed with --dev only".into());
@@ -186,6 +252,39 @@ impl Settings {
         self.networks()?;
         twig_workers::deliverer::check_lease(self.webhook_lease_s)?;
         self.webhook_targets().map(drop)
+    }
+
+    pub fn roles(&self) -> Result<Vec<Role>, String> {
+        let named = |name: &str| match name.trim() {
+            "all" => Ok(Role::ALL.to_vec()),
+            name => Role::named(name)
+                .map(|role| vec![role])
+                .ok_or_else(|| format!("role has {name:?}; allowed are all, api, projector, relay, ingester and deliverer")),
+        };
+        let mut roles: Vec<Role> = self.role.split([',', '|']).map(named).collect::<Result<Vec<_>, String>>()?.concat();
+        roles.sort_unstable();
+        roles.dedup();
+        Ok(roles)
+    }
+
+    pub fn events(&self) -> Result<StoreUrl, String> {
+        self.store("events_url", self.events_url.as_deref(), "events.db")
+    }
+
+    pub fn views(&self) -> Result<StoreUrl, String> {
+        self.store("views_url", self.views_url.as_deref(), "views.db")
+    }
+
+    fn store(&self, name: &str, given: Option<&str>, file: &str) -> Result<StoreUrl, String> {
+        match given {
+            None => Ok(StoreUrl::Sqlite(self.file(file))),
+            Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => Ok(StoreUrl::Postgres(url.to_owned())),
+            Some(url) => match url.strip_prefix("sqlite:") {
+                Some(path) if !path.is_empty() => Ok(StoreUrl::Sqlite(path.strip_prefix("//").unwrap_or(path).into())),
+                // A URL may hold a password: it is not shown.
+                _ => Err(format!("{name} is not valid; allowed are sqlite:FILE and postgres://USER:PASSWORD@HOST:PORT/DATABASE")),
+            },
+        }
     }
 
     pub fn embedding_model(&self) -> Result<Embeddings, String> {
@@ -226,6 +325,6 @@ fn networks(name: &str, given: &[String]) -> Result<Vec<twig_sources::IpNet>, St
 /// The setting's name and what is allowed; figment's own text would show a secret's value.
 fn explain(error: &figment::Error) -> String {
     let name = error.path.join(".");
-    let secret = ["master_key", "model_api_key", "webhook_proxy"].contains(&name.as_str());
+    let secret = ["master_key", "model_api_key", "webhook_proxy", "events_url", "views_url", "clickhouse_url"].contains(&name.as_str());
     if secret { format!("{name} is not valid") } else { format!("{name}: {}", error.kind) }
 }

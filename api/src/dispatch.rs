@@ -75,9 +75,9 @@ async fn run(app: &Arc<App>, compiled: &Compiled, http: &HttpRequest, payload: P
     let now = app.clock.now();
     let mut key = None;
     if !route.scopes.is_empty() {
-        app.see_own_writes(min_position(http.headers())?).await?;
+        app.see_writes(min_position(http.headers())?).await?;
         let auth = authenticate(app, http.headers(), now).await?;
-        let counted = app.limiter.admit(auth.organization, auth.limits, now);
+        let counted = app.limiter.admit(auth.organization, auth.limits, now).await.map_err(Problem::internal)?;
         *standing = Some(counted);
         if !counted.admitted {
             let seconds = counted.retry_after_s();

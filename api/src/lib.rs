@@ -41,10 +41,15 @@ const MAX_VIEW_WAIT: Duration = Duration::from_secs(5);
 /// Events that the views may be behind before the process says that it is not ready.
 const MAX_READY_LAG_EVENTS: u64 = 10_000;
 
+/// What every process answers, whatever its role.
+const OPERATIONS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
 /// What handlers work with.
 pub struct App {
     pub bus: CommandBus,
     pub log: EventLog,
+    /// Whether this process is the only one that answers requests: then it knows of every write by itself.
+    pub alone: bool,
     pub head: watch::Receiver<u64>,
     pub views: Views,
     pub vault: Vault,
@@ -81,12 +86,16 @@ impl App {
         Err(Problem::unavailable(format!("The views have not reached position {position} yet")))
     }
 
-    /// Waits for all writes known here, and for a position that the client names.
-    async fn see_own_writes(&self, asked: Option<u64>) -> Result<(), Problem> {
-        self.wait_for(self.head().max(asked.unwrap_or(0))).await
+    /// Waits for every write that was answered before, by whatever node, and for a position that the client names.
+    async fn see_writes(&self, asked: Option<u64>) -> Result<(), Problem> {
+        if self.alone {
+            return self.wait_for(self.head().max(asked.unwrap_or(0))).await;
+        }
+        self.see_all_writes().await?;
+        self.wait_for(asked.unwrap_or(0)).await
     }
 
-    /// The same for writes of other processes.
+    /// Waits for what the log says now.
     async fn see_all_writes(&self) -> Result<(), Problem> {
         let head = self.log.head().await.map_err(|error| {
             tracing::error!(%error, "the event log's head could not be read");
@@ -118,10 +127,10 @@ impl App {
     }
 }
 
-/// The routes as an actix application has them.
-pub fn configure(app: Arc<App>) -> Result<impl Fn(&mut ServiceConfig) + Clone + Send + 'static, String> {
+/// The routes as an actix application has them: all of them, or, where requests are other processes' work, those that look after this one.
+pub fn configure(app: Arc<App>, whole: bool) -> Result<impl Fn(&mut ServiceConfig) + Clone + Send + 'static, String> {
     let mut by_path: BTreeMap<&'static str, Vec<Compiled>> = BTreeMap::new();
-    for route in route::table() {
+    for route in route::table().into_iter().filter(|route| whole || OPERATIONS.contains(&route.path)) {
         let validator = match &route.takes {
             Takes::Json(schema) | Takes::OptionalJson(schema) => Some(body::compile(schema).map_err(|problem| format!("{}: {problem}", route.path))?),
             Takes::Nothing | Takes::Files | Takes::Foreign => None,

@@ -1,8 +1,18 @@
 //! The command bus: load, decide, append. A hot aggregate's state is kept by version; a lost race is decided again on what won.
 //!
-//! Invariant: a command runs on the runtime, not in its caller: a client that goes away cannot cut it in half.
+//! Commands on one aggregate do not wait for each other's disk: each is decided on the state that the one before it will leave, and goes into the same
+//! batch behind it. Where that one fails after all, the log finds the next one stale, and it is decided again.
+//!
+//! Invariants: a command runs on the runtime, not in its caller: a client that goes away cannot cut it in half. Nothing is answered on a state that is not
+//! in the log: a refusal waits until it is.
 
-use std::{any::Any, fmt::Display, sync::Arc};
+use std::{
+    any::Any,
+    collections::hash_map::RandomState,
+    fmt::Display,
+    hash::BuildHasher,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use cqrs_es::DomainEvent;
 use moka::sync::Cache;
@@ -10,12 +20,14 @@ use twig_domain::{Decide, EventMeta};
 
 use crate::{
     idempotency::IdempotencyKey,
-    log::{Append, Appended, EventLog, LogError, NewEvent},
+    log::{Append, Appended, EventLog, LogError, NewEvent, Pending, Place},
     vault::SubjectKey,
 };
 
 const MAX_CACHED_STATES: u64 = 20_000;
-const MAX_TRIES: usize = 64;
+const MAX_TRIES: usize = 256;
+/// Locks that keep deciding and queueing in one order; an aggregate always has the same one.
+const STRIPES: usize = 64;
 
 /// What goes with every command.
 #[derive(Clone)]
@@ -59,19 +71,51 @@ pub enum CommandError<E> {
     Unavailable(#[source] LogError),
 }
 
-type Cached = (u64, Arc<dyn Any + Send + Sync>);
+#[derive(Clone)]
+struct Cached {
+    version: u64,
+    state: Arc<dyn Any + Send + Sync>,
+    /// Whether the log has it, as far as this process knows; else it is on its way there.
+    settled: bool,
+}
+
+/// A state that commands are decided on.
+struct Known<A> {
+    version: u64,
+    state: Arc<A>,
+    settled: bool,
+    cached: bool,
+}
 
 #[derive(Clone)]
 pub struct CommandBus {
     log: EventLog,
     states: Cache<(&'static str, String), Cached>,
+    stripes: Arc<[Mutex<()>]>,
+    hasher: RandomState,
     runtime: tokio::runtime::Handle,
+}
+
+/// What deciding came to.
+enum Step<A: Decide> {
+    Queued {
+        pending: Pending,
+        version: u64,
+        state: Arc<A>,
+        events: Vec<A::Event>,
+    },
+    /// Refused, or nothing to change.
+    Ended {
+        known: Known<A>,
+        outcome: Option<CommandError<A::Error>>,
+    },
 }
 
 impl CommandBus {
     #[must_use]
     pub fn new(log: EventLog, runtime: tokio::runtime::Handle) -> Self {
-        Self { log, states: Cache::new(MAX_CACHED_STATES), runtime }
+        let stripes = (0..STRIPES).map(|_| Mutex::new(())).collect();
+        Self { log, states: Cache::new(MAX_CACHED_STATES), stripes, hasher: RandomState::new(), runtime }
     }
 
     /// Runs commands on one aggregate, in order, as one append.
@@ -91,39 +135,99 @@ impl CommandBus {
     {
         let key = (A::TYPE, id);
         for _ in 0..MAX_TRIES {
-            let cached = self.cached::<A>(&key);
-            let from_cache = cached.is_some();
-            let (version, state) = match cached {
+            let known = match self.cached::<A>(&key) {
                 Some(known) => known,
                 None => self.load::<A>(&key, 0, A::default()).await.map_err(CommandError::Unavailable)?,
             };
-            let decided = decide(&state, version, &commands, context.expected_version);
-            match decided {
-                // What is refused or changes nothing is answered only on what the log says now.
-                Err(_) | Ok((_, None)) if from_cache && self.refresh::<A>(&key, version, &state).await.map_err(CommandError::Unavailable)? => {}
-                Err(error) => return Err(error),
-                Ok((_, None)) => return Ok(Outcome { version, position: None, state, events: Vec::new() }),
-                Ok((after, Some(events))) => match self.append::<A>(&key, version, &events, &context).await.map_err(CommandError::Unavailable)? {
-                    Appended::At(position) => {
-                        let (version, state) = (version + events.len() as u64, Arc::new(after));
-                        self.states.insert(key, (version, state.clone()));
+            let place = self.log.place().await.map_err(CommandError::Unavailable)?;
+            match self.decide_and_queue::<A>(&key, known, place, &commands, &context).map_err(CommandError::Unavailable)? {
+                Step::Queued { pending, version, state, events } => match pending.outcome().await {
+                    Ok(Appended::At(position)) => {
+                        self.settle(&key, version);
                         return Ok(Outcome { version, position: Some(position), state, events });
                     }
-                    Appended::Stale => self.states.invalidate(&key),
-                    Appended::IdempotencyTaken => return Err(CommandError::IdempotencyTaken),
-                    Appended::SubjectKeyConflict => return Err(CommandError::SubjectKeyConflict),
+                    refused => {
+                        self.states.invalidate(&key);
+                        match refused.map_err(CommandError::Unavailable)? {
+                            Appended::IdempotencyTaken => return Err(CommandError::IdempotencyTaken),
+                            Appended::SubjectKeyConflict => return Err(CommandError::SubjectKeyConflict),
+                            Appended::Stale | Appended::At(_) => {}
+                        }
+                    }
                 },
+                Step::Ended { known, outcome } => {
+                    // What is refused or changes nothing is answered only on what the log says now.
+                    if known.cached && !self.is_current::<A>(&key, &known, &context).await.map_err(CommandError::Unavailable)? {
+                        continue;
+                    }
+                    return match outcome {
+                        Some(error) => Err(error),
+                        None => Ok(Outcome { version: known.version, position: None, state: known.state, events: Vec::new() }),
+                    };
+                }
             }
         }
         Err(CommandError::Unavailable(LogError::Busy))
     }
 
-    fn cached<A: Decide>(&self, key: &(&'static str, String)) -> Option<(u64, Arc<A>)> {
-        let (version, state) = self.states.get(key)?;
-        Some((version, state.downcast().ok()?))
+    /// Decides on the newest state there is, and queues the events before anybody decides on what they leave.
+    fn decide_and_queue<A: Decide>(
+        &self,
+        key: &(&'static str, String),
+        loaded: Known<A>,
+        place: Place,
+        commands: &[A::Command],
+        context: &CommandContext,
+    ) -> Result<Step<A>, LogError>
+    where
+        A::Command: Clone,
+    {
+        let _in_order = self.stripe(key).lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.cached::<A>(key).filter(|cached| cached.version >= loaded.version).unwrap_or(loaded);
+        match decide(&known.state, known.version, commands, context.expected_version) {
+            Err(error) => Ok(Step::Ended { known, outcome: Some(error) }),
+            Ok((_, None)) => Ok(Step::Ended { known, outcome: None }),
+            Ok((after, Some(events))) => {
+                let (version, state) = (known.version + events.len() as u64, Arc::new(after));
+                let pending = place.queue(append::<A>(&key.1, known.version, &events, context)?);
+                self.states.insert(key.clone(), Cached { version, state: state.clone(), settled: false });
+                Ok(Step::Queued { pending, version, state, events })
+            }
+        }
     }
 
-    async fn load<A: Decide>(&self, key: &(&'static str, String), after: u64, mut state: A) -> Result<(u64, Arc<A>), LogError> {
+    fn stripe(&self, key: &(&'static str, String)) -> &Mutex<()> {
+        &self.stripes[self.hasher.hash_one(key) as usize % STRIPES]
+    }
+
+    fn cached<A: Decide>(&self, key: &(&'static str, String)) -> Option<Known<A>> {
+        let Cached { version, state, settled } = self.states.get(key)?;
+        Some(Known { version, state: state.downcast().ok()?, settled, cached: true })
+    }
+
+    /// The log has this version now; a later one may be on its way already.
+    fn settle(&self, key: &(&'static str, String), version: u64) {
+        let _in_order = self.stripe(key).lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cached) = self.states.get(key).filter(|cached| cached.version == version) {
+            self.states.insert(key.clone(), Cached { settled: true, ..cached });
+        }
+    }
+
+    /// Whether the log stands where the cached state says. One that is on its way is waited for, by an append of nothing behind it.
+    async fn is_current<A: Decide>(&self, key: &(&'static str, String), known: &Known<A>, context: &CommandContext) -> Result<bool, LogError> {
+        if known.settled {
+            let newest = self.load::<A>(key, known.version, A::clone(&known.state)).await?;
+            return Ok(newest.version == known.version);
+        }
+        let nothing = CommandContext { idempotency: None, subject_keys: Vec::new(), ..context.clone() };
+        let arrived = self.log.append(append::<A>(&key.1, known.version, &[], &nothing)?).await?;
+        if arrived == Appended::Stale {
+            self.states.invalidate(key);
+        }
+        Ok(arrived != Appended::Stale)
+    }
+
+    async fn load<A: Decide>(&self, key: &(&'static str, String), after: u64, mut state: A) -> Result<Known<A>, LogError> {
         let mut version = after;
         for event in self.log.read_stream(key.0, &key.1, after).await? {
             version = event.version;
@@ -131,34 +235,30 @@ impl CommandBus {
             state.apply(payload);
         }
         let state = Arc::new(state);
-        if version > 0 {
-            self.states.insert(key.clone(), (version, state.clone()));
+        if version > after {
+            let _in_order = self.stripe(key).lock().unwrap_or_else(PoisonError::into_inner);
+            if self.states.get(key).is_none_or(|cached| cached.version < version) {
+                self.states.insert(key.clone(), Cached { version, state: state.clone(), settled: true });
+            }
         }
-        Ok((version, state))
+        Ok(Known { version, state, settled: true, cached: false })
     }
+}
 
-    /// Whether the log has more of a stream than the cached state knew.
-    async fn refresh<A: Decide>(&self, key: &(&'static str, String), version: u64, state: &Arc<A>) -> Result<bool, LogError> {
-        let (newest, _) = self.load::<A>(key, version, A::clone(state)).await?;
-        Ok(newest > version)
-    }
-
-    async fn append<A: Decide>(&self, key: &(&'static str, String), version: u64, events: &[A::Event], context: &CommandContext) -> Result<Appended, LogError> {
-        let new = |event: &A::Event| {
-            let payload = serde_json::to_string(event).map_err(|error| LogError::Other(error.to_string()))?;
-            Ok(NewEvent { event_type: event.event_type(), event_version: event.event_version().parse().unwrap_or(1), payload })
-        };
-        let append = Append {
-            aggregate_type: A::TYPE,
-            aggregate_id: key.1.clone(),
-            expected_version: version,
-            events: events.iter().map(new).collect::<Result<_, LogError>>()?,
-            meta: context.meta.clone(),
-            idempotency: context.idempotency.clone(),
-            subject_keys: context.subject_keys.iter().map(SubjectKey::to_store).collect(),
-        };
-        self.log.append(append).await
-    }
+fn append<A: Decide>(id: &str, version: u64, events: &[A::Event], context: &CommandContext) -> Result<Append, LogError> {
+    let new = |event: &A::Event| {
+        let payload = serde_json::to_string(event).map_err(|error| LogError::Other(error.to_string()))?;
+        Ok(NewEvent { event_type: event.event_type(), event_version: event.event_version().parse().unwrap_or(1), payload })
+    };
+    Ok(Append {
+        aggregate_type: A::TYPE,
+        aggregate_id: id.to_owned(),
+        expected_version: version,
+        events: events.iter().map(new).collect::<Result<_, LogError>>()?,
+        meta: context.meta.clone(),
+        idempotency: context.idempotency.clone(),
+        subject_keys: context.subject_keys.iter().map(SubjectKey::to_store).collect(),
+    })
 }
 
 type Decided<A> = Result<(A, Option<Vec<<A as cqrs_es::Aggregate>::Event>>), CommandError<<A as cqrs_es::Aggregate>::Error>>;

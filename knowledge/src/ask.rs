@@ -126,6 +126,9 @@ impl Knowledge {
             self.vault.forget(&key);
             return Err(error.into());
         }
+        if let Some(shared) = &self.shared {
+            self.runtime.spawn(shared.clone().publish(ask.organization, live.clone()));
+        }
         let task = Task { agent_version: found.version, ask, id, agent, key, asked_at, started, live: live.clone() };
         let knowledge = self.clone();
         self.runtime.spawn(async move { knowledge.answer(task).await });

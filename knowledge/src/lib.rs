@@ -10,6 +10,7 @@ pub mod live;
 mod manifest;
 mod provenance;
 pub mod search;
+mod shared_answers;
 
 use std::{
     collections::HashMap,
@@ -19,7 +20,7 @@ use std::{
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
-use twig_commands::{bus::CommandBus, clock::Clock, content::ContentStore, vault::Vault};
+use twig_commands::{bus::CommandBus, clock::Clock, content::ContentStore, database::StoreError, vault::Vault};
 use twig_domain::{
     data_spec::{DataSpecType, RunStage},
     id::{DataSpecId, InteractionId, OrgId, RunId},
@@ -32,6 +33,7 @@ pub use config::ConfigError;
 use config::Configs;
 use indexes::Indexes;
 use live::{LiveAnswer, LiveAnswers};
+pub use shared_answers::SharedAnswers;
 
 /// Which embedding model indexes stand on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +69,8 @@ pub struct Knowledge {
     pub(crate) indexes: Indexes,
     pub(crate) runtime: tokio::runtime::Handle,
     answers: LiveAnswers,
+    /// Where other nodes follow this one's answers.
+    pub(crate) shared: Option<SharedAnswers>,
     runs: Arc<Mutex<HashMap<RunId, CancellationToken>>>,
 }
 
@@ -81,6 +85,7 @@ impl Knowledge {
         clock: Clock,
         models: Models,
         settings: KnowledgeSettings,
+        shared: Option<SharedAnswers>,
         runtime: tokio::runtime::Handle,
     ) -> Self {
         let policy = ingest::policy(settings.sources.allow_networks.clone());
@@ -97,6 +102,7 @@ impl Knowledge {
             indexes,
             runtime,
             answers: LiveAnswers::default(),
+            shared,
             runs: Arc::default(),
         }
     }
@@ -122,6 +128,25 @@ impl Knowledge {
     #[must_use]
     pub fn live(&self, organization: OrgId, id: InteractionId) -> Option<Arc<LiveAnswer>> {
         self.answers.get(organization, id)
+    }
+
+    /// The same, of whatever node gives it.
+    pub async fn follow(&self, organization: OrgId, id: InteractionId) -> Result<Option<Arc<LiveAnswer>>, StoreError> {
+        match (self.live(organization, id), &self.shared) {
+            (Some(live), _) => Ok(Some(live)),
+            (None, Some(shared)) => shared.follow(organization, id).await,
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Of these interactions, which have begun and not ended, those that no living node answers.
+    pub async fn abandoned(&self, started: Vec<(OrgId, InteractionId)>) -> Result<Vec<(OrgId, InteractionId)>, StoreError> {
+        let Some(shared) = &self.shared else {
+            return Ok(started.into_iter().filter(|(organization, id)| self.live(*organization, *id).is_none()).collect());
+        };
+        shared.forget(None).await?;
+        let alive = shared.alive().await?;
+        Ok(started.into_iter().filter(|(_, id)| !alive.contains(&id.to_string())).collect())
     }
 
     /// Answers that are not at their end yet.

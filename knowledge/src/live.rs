@@ -18,6 +18,8 @@ use twig_domain::{
 /// How long after its end an answer can be resumed as it was sent.
 const KEPT_AFTER_END: Duration = Duration::from_secs(5 * 60);
 
+const NAMES: [&str; 5] = ["message.created", "message.sources", "message.delta", "message.completed", "error"];
+
 /// One event of the stream (API §3).
 #[derive(Clone, Debug)]
 pub struct LiveEvent {
@@ -52,6 +54,20 @@ impl LiveAnswer {
         let live = Self { id, progress: Mutex::default(), changed: watch::Sender::new(()) };
         live.push("message.created", json!({"id": id, "sessionId": session_id}));
         live
+    }
+
+    /// An answer of another node, whose events are taken over one by one.
+    pub(crate) fn mirrored(id: InteractionId) -> Self {
+        Self { id, progress: Mutex::default(), changed: watch::Sender::new(()) }
+    }
+
+    pub(crate) fn take(&self, name: &str, data: Value) {
+        let Some(name) = NAMES.into_iter().find(|known| *known == name) else { return };
+        self.push(name, data);
+    }
+
+    pub(crate) fn end_mirror(&self) {
+        self.finish(None);
     }
 
     /// An answer that is read from the record: all of its events at once.

@@ -1,22 +1,47 @@
 //! What looks after the data folder: doctor, backup and restore.
 
-use std::{fs, io::Write, path::Path};
+use std::{
+    fs,
+    io::Write,
+    net::{TcpStream, ToSocketAddrs},
+    path::Path,
+    time::Duration,
+};
 
 use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
 
+use twig_commands::database::{Database, PostgresPool, StoreError};
+
 use super::say;
-use crate::settings::Settings;
+use crate::settings::{Settings, StoreUrl};
+
+const REACH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Checks every store without changing any, and says what to do.
 pub fn doctor(settings: &Settings, as_json: bool) -> Result<(), String> {
     let mut findings = vec![folder(&settings.data_dir)];
-    for (store, if_corrupt) in [
-        ("events.db", "restore it from a backup: `twig restore FILE --force`"),
-        ("content.db", "restore it from a backup: `twig restore FILE --force`"),
-        ("views.db", "start the server: views are made again from the event log"),
-    ] {
-        findings.push((store, check(&settings.file(store), if_corrupt)));
+    match (settings.events()?, settings.views()?) {
+        (StoreUrl::Sqlite(events), StoreUrl::Sqlite(views)) => {
+            let restore = "restore it from a backup: `twig restore FILE --force`";
+            findings.push(("events.db", check(&events, restore)));
+            findings.push(("content.db", check(&settings.file("content.db"), restore)));
+            findings.push(("views.db", check(&views, "start the server: views are made again from the event log")));
+        }
+        (events, views) => {
+            for (store, url) in [("events_url", events), ("views_url", views)] {
+                if let StoreUrl::Postgres(url) = url {
+                    findings.push((store, postgres(&url)));
+                }
+            }
+        }
+    }
+    if let Some(brokers) = &settings.kafka_brokers {
+        findings.push(("kafka_brokers", reach(brokers)));
+    }
+    if let Some(url) = &settings.clickhouse_url {
+        let host = url::Url::parse(url).ok().and_then(|url| Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?)));
+        findings.push(("clickhouse_url", host.map_or_else(|| Err("is no URL: http://USER:PASSWORD@HOST:PORT/DATABASE".into()), |host| reach(&host))));
     }
     let healthy = findings.iter().all(|(_, result)| result.is_ok());
     let rows: Vec<_> = findings
@@ -55,6 +80,37 @@ fn folder(folder: &Path) -> (&'static str, Result<String, String>) {
     ("data folder", result)
 }
 
+/// Whether a database answers, may be written, and syncs what it commits.
+fn postgres(url: &str) -> Result<String, String> {
+    let unreachable = |error: StoreError| format!("{error}; is it running, and are host, port, name and password right?");
+    let database = Database::Postgres(PostgresPool::connect(url, None).map_err(unreachable)?);
+    let asked =
+        "SELECT current_setting('fsync'), current_setting('synchronous_commit'), current_setting('transaction_read_only'), current_setting('server_version')";
+    let row = database.read_now(|session| session.query_one(asked, &[])).map_err(unreachable)?;
+    let setting = |place| row.get::<String>(place).map_err(|error| error.to_string());
+    if setting(2)? == "on" {
+        return Err("is read-only: name the primary server, not a replica".into());
+    }
+    if setting(0)? != "on" || setting(1)? == "off" {
+        return Err("does not sync what it commits: set fsync and synchronous_commit to on".into());
+    }
+    Ok(format!("PostgreSQL {} answers and syncs", setting(3)?))
+}
+
+/// Whether one of some `HOST:PORT` takes connections.
+fn reach(hosts: &str) -> Result<String, String> {
+    let open = |host: &str| {
+        let found = host.trim().to_socket_addrs().ok().into_iter().flatten().any(|address| TcpStream::connect_timeout(&address, REACH_TIMEOUT).is_ok());
+        found.then(|| host.trim().to_owned())
+    };
+    let answering: Vec<String> = hosts.split(',').filter_map(open).collect();
+    if answering.is_empty() {
+        Err(format!("nothing takes connections at {hosts}: start it, or name where it runs"))
+    } else {
+        Ok(format!("{} takes connections", answering.join(", ")))
+    }
+}
+
 fn check(file: &Path, if_corrupt: &str) -> Result<String, String> {
     if !file.exists() {
         return Ok("is not there yet; the first start makes it".into());
@@ -88,8 +144,16 @@ fn quick_check(file: &Path) -> Result<String, rusqlite::Error> {
     }
 }
 
+fn in_a_folder(settings: &Settings) -> Result<(), String> {
+    match settings.events()? {
+        StoreUrl::Sqlite(_) => Ok(()),
+        StoreUrl::Postgres(_) => Err("the data is in PostgreSQL: use pg_dump and pg_restore on the database of events_url, and keep TWIG_MASTER_KEY".into()),
+    }
+}
+
 /// One SQLite file with everything that can't be made again: the log, the contents and, where it came from the data folder, the master key.
 pub fn backup(settings: &Settings, file: &Path, as_json: bool) -> Result<(), String> {
+    in_a_folder(settings)?;
     if file.exists() {
         return Err(format!("{} is there already", file.display()));
     }
@@ -122,6 +186,7 @@ pub fn backup(settings: &Settings, file: &Path, as_json: bool) -> Result<(), Str
 }
 
 pub fn restore(settings: &Settings, file: &Path, force: bool, as_json: bool) -> Result<(), String> {
+    in_a_folder(settings)?;
     let failed = |error: &dyn std::fmt::Display| format!("the restore failed: {error}");
     let source = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|_| format!("{} is no backup", file.display()))?;
     source.query_row("SELECT count(*) FROM backup_blobs", [], |row| row.get::<_, i64>(0)).map_err(|_| format!("{} is no backup", file.display()))?;

@@ -13,6 +13,7 @@ use crate::{Workers, meta};
 
 const LOOK_EVERY: Duration = Duration::from_millis(150);
 const LEASE_S: i64 = 30;
+const LOOK_FOR_CANCEL_EVERY: Duration = Duration::from_secs(1);
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(8);
 const MAX_RUNS_AT_ONCE: usize = 8;
 /// A run that lasts longer than this fails.
@@ -96,10 +97,19 @@ fn end(open: OpenRun, made: Result<Made, IngestError>) -> Option<DataSpecCommand
     }
 }
 
-/// Renews the lease until it is lost or the run is no longer open.
+/// Renews the lease until it is lost or the run is no longer open: another process may have canceled it.
 async fn heartbeat(workers: &Workers, open: OpenRun) {
+    let mut renewed_at = tokio::time::Instant::now();
     loop {
-        tokio::time::sleep(HEARTBEAT_EVERY).await;
+        tokio::time::sleep(LOOK_FOR_CANCEL_EVERY).await;
+        let run = workers.views.run(open.organization, open.data_spec, open.run).await;
+        if run.is_ok_and(|run| run.is_some_and(|run| run["status"] == "canceled")) {
+            return;
+        }
+        if renewed_at.elapsed() < HEARTBEAT_EVERY {
+            continue;
+        }
+        renewed_at = tokio::time::Instant::now();
         let renewed = workers.views.claim_run(open.organization, open.run, workers.owner.clone(), workers.clock.now(), LEASE_S).await;
         if !renewed.unwrap_or(true) {
             return;

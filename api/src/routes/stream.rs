@@ -30,7 +30,7 @@ pub fn routes(all: &mut Vec<Route>) {
 async fn resume(request: Arc<Request>) -> Answer {
     let id: InteractionId = request.id("id", WHAT)?;
     let interaction = current(&request, id).await?;
-    let Some(live) = request.app.knowledge.live(request.org()?, id) else {
+    let Some(live) = request.app.knowledge.follow(request.org()?, id).await.map_err(Problem::internal)? else {
         let recorded = LiveAnswer::recorded(id, &interaction.body, &request.request_id);
         return Ok(sse::reply(Arc::new(recorded), 0));
     };

@@ -16,6 +16,8 @@ pub use postgres::PostgresLog;
 pub use repository::LogRepository;
 pub use sqlite::SqliteLog;
 
+pub(crate) use queue::{Pending, Place};
+
 use crate::{
     clock::Clock,
     database::{Database, StoreError},
@@ -151,6 +153,14 @@ impl EventLog {
         match self {
             Self::Sqlite(log) => log.append(append).await,
             Self::Postgres(log) => log.append(append).await,
+        }
+    }
+
+    /// Waits for a place in the queue of appends.
+    pub(crate) async fn place(&self) -> Result<Place, LogError> {
+        match self {
+            Self::Sqlite(log) => log.place().await,
+            Self::Postgres(log) => log.place().await,
         }
     }
 

@@ -15,7 +15,7 @@ use twig_domain::{Timestamp, id::EventId};
 
 use super::{
     Append, Appended, LogError, RecordedEvent, publish,
-    queue::{Queue, Queued, answer, gather, queue},
+    queue::{Place, Queue, Queued, answer, gather, queue},
     rows::RawEvent,
 };
 use crate::{
@@ -59,6 +59,10 @@ impl PostgresLog {
 
     pub(super) async fn append(&self, append: Append) -> Result<Appended, LogError> {
         self.queue.append(append).await
+    }
+
+    pub(super) async fn place(&self) -> Result<Place, LogError> {
+        self.queue.place().await
     }
 
     pub(super) async fn read(&self, after: u64, limit: usize) -> Result<Vec<RecordedEvent>, LogError> {

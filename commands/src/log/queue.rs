@@ -23,11 +23,35 @@ pub(super) fn queue() -> (Queue, mpsc::Receiver<Queued>) {
     (Queue(sender), receiver)
 }
 
-impl Queue {
-    pub(super) async fn append(&self, append: Append) -> Result<Appended, LogError> {
+/// A place in the queue that is kept for one append.
+pub(crate) struct Place(mpsc::OwnedPermit<Queued>);
+
+impl Place {
+    /// Queues an append in its place; nothing is waited for.
+    pub(crate) fn queue(self, append: Append) -> Pending {
         let (done, answer) = oneshot::channel();
-        self.0.send(Queued { append, done }).await.map_err(|_| LogError::Stopped)?;
-        answer.await.map_err(|_| LogError::Stopped)?
+        drop(self.0.send(Queued { append, done }));
+        Pending(answer)
+    }
+}
+
+/// An append that is on its way.
+pub(crate) struct Pending(oneshot::Receiver<Result<Appended, LogError>>);
+
+impl Pending {
+    pub(crate) async fn outcome(self) -> Result<Appended, LogError> {
+        self.0.await.map_err(|_| LogError::Stopped)?
+    }
+}
+
+impl Queue {
+    /// Waits for a place.
+    pub(super) async fn place(&self) -> Result<Place, LogError> {
+        self.0.clone().reserve_owned().await.map(Place).map_err(|_| LogError::Stopped)
+    }
+
+    pub(super) async fn append(&self, append: Append) -> Result<Appended, LogError> {
+        self.place().await?.queue(append).outcome().await
     }
 }
 

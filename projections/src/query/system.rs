@@ -61,11 +61,12 @@ impl Views {
         .await
     }
 
-    /// Interactions that have begun and not ended.
-    pub async fn started_interactions(&self) -> Result<Vec<(OrgId, InteractionId)>, ViewError> {
-        self.read(Tenant::All, |session, live| {
-            let sql = format!("SELECT organization, id, '{{}}' FROM {} WHERE body ->> 'status' = 'started'", name(live, Table::Interactions));
-            select(session, &sql)?.into_iter().map(|(organization, id, _)| Ok((typed(&organization.into())?, typed(&id.into())?))).collect()
+    /// Interactions that began before a moment and have not ended.
+    pub async fn started_interactions(&self, before: Timestamp) -> Result<Vec<(OrgId, InteractionId)>, ViewError> {
+        self.read(Tenant::All, move |session, live| {
+            let sql = format!("SELECT organization, id FROM {} WHERE body ->> 'status' = 'started' AND at < ?1", name(live, Table::Interactions));
+            let started = session.query(&sql, &[before.millis().into()])?;
+            started.iter().map(|row| Ok((typed(&row.get::<String>(0)?.into())?, typed(&row.get::<String>(1)?.into())?))).collect()
         })
         .await
     }

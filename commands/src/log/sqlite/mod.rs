@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::{
     Append, Appended, LogError, RecordedEvent, publish,
-    queue::{Queue, queue},
+    queue::{Place, Queue, queue},
     rows,
 };
 use crate::{
@@ -51,6 +51,10 @@ impl SqliteLog {
 
     pub(super) async fn append(&self, append: Append) -> Result<Appended, LogError> {
         self.queue.append(append).await
+    }
+
+    pub(super) async fn place(&self) -> Result<Place, LogError> {
+        self.queue.place().await
     }
 
     pub(super) async fn read(&self, after: u64, limit: usize) -> Result<Vec<RecordedEvent>, LogError> {

@@ -1,7 +1,5 @@
-//! Rate limits: a minute and a day (UTC) window at once, per organization; exact within the process, and kept over a restart.
-//!
-//! Invariant: a request is admitted by both windows or counted by neither. Counts go to their own small database by a thread of its own: a request
-//! never waits for the disk, and a process that is killed has forgotten at most what that thread had not yet been handed.
+//! The counts of one process, exact. They go to their own small database by a thread of its own: a request never waits for the disk, and a process that
+//! is killed has forgotten at most what that thread had not yet been handed.
 
 use std::{
     collections::HashMap,
@@ -12,85 +10,11 @@ use std::{
 use rusqlite::{Connection, params};
 use twig_domain::{Timestamp, id::OrgId, organization::Limits};
 
-const MINUTE_S: i64 = 60;
-const DAY_S: i64 = 86_400;
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Window {
-    start_s: i64,
-    count: u64,
-}
-
-impl Window {
-    /// The count in the window of `now`, which is none when a new one has begun.
-    fn at(self, now_s: i64, length_s: i64) -> Self {
-        let start_s = now_s - now_s.rem_euclid(length_s);
-        if self.start_s == start_s { self } else { Self { start_s, count: 0 } }
-    }
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    minute: Window,
-    day: Window,
-}
-
-/// How an organization stands after a request, as its headers tell it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
-    pub admitted: bool,
-    pub limits: Limits,
-    pub minute_used: u64,
-    pub day_used: u64,
-    pub minute_resets_in_s: u64,
-    pub day_resets_in_s: u64,
-    now_s: i64,
-}
-
-impl Standing {
-    fn minute_left(&self) -> u64 {
-        self.limits.per_minute.saturating_sub(self.minute_used)
-    }
-
-    fn day_left(&self) -> u64 {
-        self.limits.per_day.saturating_sub(self.day_used)
-    }
-
-    /// Whether the day is the window nearest to rejecting.
-    fn day_is_nearest(&self) -> bool {
-        self.day_left() < self.minute_left()
-    }
-
-    /// Seconds until a refused request may be tried again.
-    #[must_use]
-    pub fn retry_after_s(&self) -> u64 {
-        if self.day_left() == 0 { self.day_resets_in_s } else { self.minute_resets_in_s }.max(1)
-    }
-
-    /// Both header families of API §1.
-    #[must_use]
-    pub fn headers(&self) -> [(&'static str, String); 5] {
-        let (limit, left, resets_in_s) = if self.day_is_nearest() {
-            (self.limits.per_day, self.day_left(), self.day_resets_in_s)
-        } else {
-            (self.limits.per_minute, self.minute_left(), self.minute_resets_in_s)
-        };
-        [
-            ("x-ratelimit-limit", limit.to_string()),
-            ("x-ratelimit-remaining", left.to_string()),
-            ("x-ratelimit-reset", (self.now_s + resets_in_s as i64).to_string()),
-            ("ratelimit-policy", format!("\"minute\";q={};w={MINUTE_S}, \"day\";q={};w={DAY_S}", self.limits.per_minute, self.limits.per_day)),
-            (
-                "ratelimit",
-                format!("\"minute\";r={};t={}, \"day\";r={};t={}", self.minute_left(), self.minute_resets_in_s, self.day_left(), self.day_resets_in_s),
-            ),
-        ]
-    }
-}
+use super::{Counts, Standing, Window, standing};
 
 /// The counts of every organization.
 #[derive(Clone)]
-pub struct RateLimiter {
+pub struct LocalLimiter {
     counts: Arc<Mutex<HashMap<OrgId, Counts>>>,
     save: mpsc::Sender<Save>,
 }
@@ -100,7 +24,7 @@ enum Save {
     Flush(mpsc::Sender<()>),
 }
 
-impl RateLimiter {
+impl LocalLimiter {
     /// Opens the counts of an earlier process, or begins anew where the file cannot be read: limits must not keep a server from starting.
     pub fn open(file: &Path) -> Result<Self, rusqlite::Error> {
         let connection = Connection::open(file)?;
@@ -148,21 +72,6 @@ impl RateLimiter {
             let _ = wait.recv();
         }
     }
-}
-
-fn standing(counts: Counts, limits: Limits, now: Timestamp) -> (Standing, Counts) {
-    let now_s = now.millis().div_euclid(1000);
-    let at = Counts { minute: counts.minute.at(now_s, MINUTE_S), day: counts.day.at(now_s, DAY_S) };
-    let standing = Standing {
-        admitted: false,
-        limits,
-        minute_used: at.minute.count,
-        day_used: at.day.count,
-        minute_resets_in_s: (at.minute.start_s + MINUTE_S - now_s) as u64,
-        day_resets_in_s: (at.day.start_s + DAY_S - now_s) as u64,
-        now_s,
-    };
-    (standing, at)
 }
 
 fn read(connection: &Connection) -> Result<HashMap<OrgId, Counts>, rusqlite::Error> {
@@ -231,7 +140,7 @@ mod tests {
     #[test]
     fn both_windows_bound_and_a_refused_request_is_not_counted() {
         let folder = tempfile::tempdir().unwrap();
-        let limiter = RateLimiter::open(&folder.path().join("limits.db")).unwrap();
+        let limiter = LocalLimiter::open(&folder.path().join("limits.db")).unwrap();
         let admitted = |second: i64| limiter.admit(org(), LIMITS, at(second)).admitted;
         assert_eq!([admitted(0), admitted(1), admitted(2), admitted(3), admitted(59)], [true, true, true, false, false]);
         assert_eq!([admitted(60), admitted(61), admitted(62)], [true, true, false], "the day's five are used");
@@ -243,20 +152,20 @@ mod tests {
     fn a_restart_forgets_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("limits.db");
-        let first = RateLimiter::open(&file).unwrap();
+        let first = LocalLimiter::open(&file).unwrap();
         for _ in 0..3 {
             assert!(first.admit(org(), LIMITS, at(10)).admitted);
         }
         first.flush();
         drop(first);
-        let standing = RateLimiter::open(&file).unwrap().standing(org(), LIMITS, at(11));
+        let standing = LocalLimiter::open(&file).unwrap().standing(org(), LIMITS, at(11));
         assert_eq!((standing.minute_used, standing.day_used), (3, 3));
     }
 
     #[test]
     fn headers_tell_of_the_window_nearest_to_rejecting() {
         let folder = tempfile::tempdir().unwrap();
-        let limiter = RateLimiter::open(&folder.path().join("limits.db")).unwrap();
+        let limiter = LocalLimiter::open(&folder.path().join("limits.db")).unwrap();
         let headers = limiter.admit(org(), LIMITS, at(0)).headers();
         assert_eq!((headers[0].1.as_str(), headers[1].1.as_str(), headers[2].1.as_str()), ("3", "2", "60"));
         assert_eq!(headers[4].1, "\"minute\";r=2;t=60, \"day\";r=4;t=86400");
