@@ -43,9 +43,11 @@ impl PostgresPool {
     pub fn connect(url: &str, role: Option<&'static str>) -> Result<Self, StoreError> {
         let options: PgConnectOptions = url.parse()?;
         let options = options.statement_cache_capacity(MAX_CACHED_STATEMENTS).application_name("twig").options([
-            ("statement_timeout", STATEMENT_TIMEOUT_MS),
-            ("lock_timeout", LOCK_TIMEOUT_MS),
-            ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT_MS),
+            ("statement_timeout", STATEMENT_TIMEOUT_MS.to_string()),
+            ("lock_timeout", LOCK_TIMEOUT_MS.to_string()),
+            ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT_MS.to_string()),
+            // That a table is there already is no news.
+            ("client_min_messages", "warning".to_owned()),
         ]);
         let pool = PgPoolOptions::new()
             .max_connections(MAX_CONNECTIONS)

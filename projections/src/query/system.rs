@@ -41,8 +41,8 @@ impl Views {
         self.read(Tenant::All, move |session, live| {
             let specs = name(live, Table::DataSpecs);
             let sql = format!(
-                "SELECT s.organization, s.id, json_set(s.body, '$._ended', r.body ->> '$.finishedAt') FROM {specs} s LEFT JOIN {} r ON r.organization = s.organization AND r.id = s.body ->> '$.lastRun' \
-                 WHERE s.parent IS NULL AND s.body ->> '$.syncSchedule' <> 'manual' AND s.body ->> 'status' <> 'processing'",
+                "SELECT s.organization, s.id, s.body, r.body ->> 'finishedAt' FROM {specs} s LEFT JOIN {} r ON r.organization = s.organization AND r.id = s.body ->> 'lastRun' \
+                 WHERE s.parent IS NULL AND s.body ->> 'syncSchedule' <> 'manual' AND s.body ->> 'status' <> 'processing'",
                 name(live, Table::Runs)
             );
             let mut due = Vec::new();
