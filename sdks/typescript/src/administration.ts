@@ -32,7 +32,7 @@ export class Webhooks extends Collection<Webhook, WebhookCreate, WebhookUpdate> 
     return this.post([id, "retry-failed"], options, body);
   }
 
-  deliveries(id: string, params?: ListParams & { status?: string }, options?: RequestOptions): Pages<Delivery> {
+  deliveries(id: string, params?: ListParams & { status?: string; type?: string }, options?: RequestOptions): Pages<Delivery> {
     return new Pages(this.transport, path(this.name, id, "deliveries"), { ...params }, options);
   }
 

@@ -16,7 +16,7 @@ export class Interactions {
   }
 
   /** `provenance` explains the answer; `history` gives every feedback on it. */
-  get(id: string, params?: AsOf & { include?: "provenance" | "history" }, options?: RequestOptions): Promise<Interaction> {
+  get(id: string, params?: AsOf & { include?: "provenance" | "history" | "provenance,history" }, options?: RequestOptions): Promise<Interaction> {
     return this.transport.data(call("GET", path("interactions", id), options, { query: { ...params } }));
   }
 

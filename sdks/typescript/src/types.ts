@@ -202,6 +202,7 @@ export interface InteractionFilters {
   answered?: boolean;
   rating?: Rating;
   reviewStatus?: ReviewStatus;
+  status?: Interaction["status"];
   q?: string;
 }
 export interface Feedback {
