@@ -65,6 +65,17 @@ pub enum ManifestError {
     Shape(#[source] serde_json::Error),
 }
 
+/// A passage between the text before and after it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Surrounded {
+    pub before: String,
+    pub text: String,
+    pub after: String,
+}
+
+/// How much of a document is shown on either side of a passage.
+const MAX_AROUND_CHARS: usize = 400;
+
 impl Manifest {
     pub fn chunks(&self) -> usize {
         self.documents.iter().map(|document| document.chunks.len()).sum()
@@ -126,10 +137,14 @@ impl ManifestDocument {
         }
     }
 
-    /// The text of one passage.
-    pub fn text(&self, chunk: &ManifestChunk, content: &ContentStore) -> Result<String, ManifestError> {
-        let extraction: Extraction = read(content, &self.extraction)?;
-        Ok(extraction.text.get(chunk.start..chunk.end).unwrap_or_default().to_owned())
+    /// One passage, and what stands around it in the document.
+    pub fn surrounded(&self, chunk: &ManifestChunk, content: &ContentStore) -> Result<Surrounded, ManifestError> {
+        let Extraction { text, .. } = read(content, &self.extraction)?;
+        let (before, after) = (text.get(..chunk.start).unwrap_or_default(), text.get(chunk.end..).unwrap_or_default());
+        let from = before.char_indices().nth_back(MAX_AROUND_CHARS - 1).map_or(0, |(at, _)| at);
+        let to = after.char_indices().nth(MAX_AROUND_CHARS).map_or(after.len(), |(at, _)| at);
+        let passage = text.get(chunk.start..chunk.end).unwrap_or_default();
+        Ok(Surrounded { before: before[from..].to_owned(), text: passage.to_owned(), after: after[..to].to_owned() })
     }
 }
 

@@ -44,11 +44,12 @@ impl Knowledge {
     /// The passage as it was indexed then, whatever became of its document since.
     fn source_text(&self, kept: &Provenance, source: &Source) -> Value {
         let chunk: ChunkId = source.chunk_id;
-        let text = kept.manifests.iter().filter(|index| index.data_spec_id == source.data_spec_id).find_map(|index| {
+        let found = kept.manifests.iter().filter(|index| index.data_spec_id == source.data_spec_id).find_map(|index| {
             let manifest = Manifest::load(&self.content, &index.manifest).ok()?;
             let (document, found) = manifest.find(chunk)?;
-            document.text(found, &self.content).ok()
+            document.surrounded(found, &self.content).ok()
         });
-        json!({"index": source.index, "chunkId": chunk, "text": text})
+        let (before, text, after) = found.map_or((None, None, None), |found| (Some(found.before), Some(found.text), Some(found.after)));
+        json!({"index": source.index, "chunkId": chunk, "text": text, "before": before, "after": after})
     }
 }

@@ -12,7 +12,7 @@ use twig_domain::{
     Timestamp,
     agent::AgentSettings,
     data_spec::{DataSpecSettings, PublishedIndex, UploadedFile},
-    id::{AgentId, DataSpecId, InteractionId, KeyId, OrgId, RunId, WebhookId},
+    id::{AgentId, DataSpecId, DocumentId, InteractionId, KeyId, OrgId, RunId, WebhookId},
     organization::{Limits, Plan, Scope},
 };
 
@@ -105,6 +105,9 @@ pub struct InteractionFilter {
     pub rating: Option<String>,
     pub review_status: Option<String>,
     pub status: Option<String>,
+    pub model: Option<String>,
+    /// A document that is among the sources.
+    pub document_id: Option<DocumentId>,
     pub q: Option<String>,
 }
 

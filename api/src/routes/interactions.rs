@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use twig_commands::vault::Subject;
 use twig_domain::{
     Timestamp,
-    id::{AgentId, InteractionId},
+    id::{AgentId, DocumentId, InteractionId},
     interaction::{Feedback, Interaction, InteractionCommand, Rating, ReviewStatus},
     organization::Scope,
 };
@@ -63,6 +63,8 @@ pub fn routes(all: &mut Vec<Route>) {
         ("rating", json!({"enum": ["positive", "negative"]})),
         ("reviewStatus", json!({"enum": ["accurate", "edited", "inaccurate", "no_answer"]})),
         ("status", json!({"enum": ["started", "completed", "failed"]})),
+        ("model", string()),
+        ("documentId", string()),
         ("q", string()),
     ];
     let feedback = object(
@@ -114,6 +116,8 @@ fn filter(request: &Request) -> Result<InteractionFilter, Problem> {
         rating: one_of("rating", &["positive", "negative"])?,
         review_status: one_of("reviewStatus", &["accurate", "edited", "inaccurate", "no_answer"])?,
         status: one_of("status", &["started", "completed", "failed"])?,
+        model: request.query.get("model").cloned(),
+        document_id: request.parameter::<DocumentId>("documentId", "a document's id")?,
         q: request.query.get("q").filter(|q| !q.trim().is_empty()).cloned(),
     })
 }

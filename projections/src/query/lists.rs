@@ -267,6 +267,9 @@ fn matching(engine: Engine, organization: OrgId, filter: InteractionFilter) -> C
         .and_text("body -> 'feedback' ->> 'rating' = ?", filter.rating)
         .and_text("body ->> 'reviewStatus' = ?", filter.review_status)
         .and_text("body ->> 'status' = ?", filter.status)
+        .and_text("body ->> 'model' = ?", filter.model)
+        // An identifier stands nowhere else: this finds it in either engine's way of writing JSON.
+        .and_text("body ->> 'sources' LIKE ?", filter.document_id.map(|id| format!("%\"{id}\"%")))
         .and_text(&searched, filter.q.map(|q| pattern(&q)));
     if let Some(answered) = filter.answered {
         // SQLite reads a JSON boolean as a number, PostgreSQL as a word.
