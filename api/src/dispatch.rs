@@ -316,7 +316,7 @@ fn min_position(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
         .transpose()
 }
 
-fn request_id(headers: &HeaderMap, app: &App) -> String {
+pub fn request_id(headers: &HeaderMap, app: &App) -> String {
     let given = headers.get("x-request-id").and_then(|value| value.to_str().ok());
     let fits = |text: &&str| (1..=MAX_REQUEST_ID_CHARS).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
     given

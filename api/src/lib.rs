@@ -1,6 +1,7 @@
 //! HTTP: from a request to commands and views and back. Handlers are short; what every request shares stands in [`dispatch`], what there is in [`route`].
 
 mod body;
+mod console;
 mod cursor;
 mod dispatch;
 mod export;
@@ -145,6 +146,7 @@ pub fn configure(app: Arc<App>, whole: bool) -> Result<impl Fn(&mut ServiceConfi
             let (app, routes) = (app.clone(), routes.clone());
             service.service(web::resource(*path).to(move |Raw(http, payload): Raw| dispatch::dispatch(app.clone(), routes.clone(), http, payload)));
         }
+        console::configure(service, app.clone());
         let app = app.clone();
         service.default_service(web::to(move |http: HttpRequest| dispatch::unknown(app.clone(), http)));
     })
