@@ -19,7 +19,8 @@ export class Server {
     const made = server.cli("orgs", "create", "Acme Research", "--plan", "enterprise", "--per-minute", "100000", "--per-day", "10000000");
     server.org = made.id;
     server.key = server.newKey("admin");
-    const environment = { ...process.env, TWIG_WEBHOOK_ALLOW_HTTP: "1", TWIG_CRAWL_ALLOW_NETWORKS: "127.0.0.0/8" };
+    server.model = await model();
+    const environment = { ...process.env, TWIG_MODEL_BASE_URL: server.model.url, TWIG_MODEL_API_KEY: "none", TWIG_WEBHOOK_ALLOW_HTTP: "1", TWIG_CRAWL_ALLOW_NETWORKS: "127.0.0.0/8" };
     server.child = spawn(process.env.TWIG_BIN, ["serve", "--data-dir", server.folder, "--listen", "127.0.0.1:0", "--log-level", "error"], { stdio: ["ignore", "pipe", "inherit"], env: environment });
     server.url = await new Promise((resolve, reject) => {
       server.child.stdout.on("data", (text) => { const found = /listening on (\S+)/.exec(text); if (found) resolve(found[1]); });
@@ -50,6 +51,7 @@ export class Server {
     const ended = new Promise((resolve) => this.child.on("exit", resolve));
     this.child.kill("SIGTERM");
     await ended;
+    await this.model.stop();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -110,6 +112,27 @@ export async function receiver(status = 204) {
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   const hook = { got, status, url: `http://127.0.0.1:${server.address().port}/hook`, stop: () => new Promise((resolve) => { server.closeAllConnections(); server.close(resolve); }) };
   return hook;
+}
+
+/** A language model that speaks OpenAI's streamed protocol: it says half, waits for `go`, and says the rest. The model `refusing` fails. */
+async function model() {
+  let go;
+  const double = { waiting: new Promise((resolve) => (go = resolve)) };
+  const say = (response, choice) => response.write(`data: ${JSON.stringify({ choices: [choice] })}\n\n`);
+  const server = createServer((request, response) => {
+    let body = "";
+    request.on("data", (part) => (body += part)).on("end", async () => {
+      if (JSON.parse(body).model === "refusing") return void response.writeHead(400).end("{}");
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      say(response, { delta: { content: "Refunds are paid " } });
+      await double.waiting;
+      say(response, { delta: { content: "within 30 days of purchase [1]." } });
+      say(response, { delta: {}, finish_reason: "stop" });
+      response.end("data: [DONE]\n\n");
+    });
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return Object.assign(double, { go, url: `http://127.0.0.1:${server.address().port}/v1`, stop: () => new Promise((resolve) => { server.closeAllConnections(); server.close(resolve); }) });
 }
 
 export const launch = () => chromium.launch({ executablePath: CHROMIUM, args: FLAGS });

@@ -389,3 +389,26 @@ test("what a person said is erased once its id was given twice", async (t) => {
     await page.getByText("This question was erased.").waitFor();
   });
 });
+
+test("a model's answer shows while it is written, and its failure says what to do", async () => {
+  const asked = async (page, model) => {
+    const agent = await server.api("POST", "/api/agents", { name: `Writer ${model}`, model, dataSpecIds: [ids.spec] });
+    await page.goto(`${server.url}/console/playground?agent=${agent.id}`);
+    await page.getByLabel("Question", { exact: true }).fill("When are refunds paid?");
+    await page.keyboard.press("Enter");
+  };
+  await at("/playground", async (page) => {
+    await asked(page, "patient");
+    await page.locator(".answer.caret", { hasText: /^Refunds are paid$/ }).waitFor();
+    await page.getByRole("list", { name: "Sources" }).waitFor();
+    await button(page, "Answering…").waitFor();
+    server.model.go();
+    await page.locator(".answer:not(.caret)", { hasText: "within 30 days of purchase" }).waitFor();
+    await button(page, "Source 1").first().click();
+    await page.locator("mark").first().waitFor();
+    await asked(page, "refusing");
+    const problem = page.getByRole("alert");
+    await problem.getByText("The model's provider failed").waitFor();
+    assert.match(await problem.textContent(), /Request id req_/);
+  });
+});
