@@ -6,6 +6,8 @@ import { budget } from "./budget";
 const LOOK_MS = 750;
 /** A server that does not tell its position is asked this often. */
 const BLIND_MS = 10_000;
+/** What has not changed is answered from before, with an older position: that is no reason to ask for ever. */
+const MAX_AGAIN = 4;
 
 async function position(): Promise<unknown> {
   try {
@@ -16,23 +18,28 @@ async function position(): Promise<unknown> {
   }
 }
 
-export function useLive(act: () => void, on = true): void {
-  const latest = useRef(act);
-  latest.current = act;
+/** `shown` is the position that what is shown has reached, where it tells: what was loaded too early is loaded again, a few times. */
+export function useLive(act: () => void, on = true, shown?: number): void {
+  const latest = useRef({ act, shown });
+  latest.current = { act, shown };
   useEffect(() => {
     if (!on) return;
     let seen: unknown;
     let looking = false;
+    let again = 0;
     const look = async () => {
       if (document.hidden || looking) return;
       looking = true;
       const now = await position();
       looking = false;
-      if (now === undefined || now === seen) return;
+      if (now !== seen) again = MAX_AGAIN;
+      const behind = again > 0 && typeof now === "number" && latest.current.shown !== undefined && latest.current.shown < now;
+      if (now === undefined || (now === seen && !behind)) return;
       const first = seen === undefined;
       if (!first && !budget.take()) return;
       seen = now;
-      if (!first) latest.current();
+      again -= 1;
+      if (!first) latest.current.act();
     };
     void look();
     const timer = setInterval(look, LOOK_MS);

@@ -22,7 +22,7 @@ export function DashboardPage() {
   const live = query.get("live") !== "off";
   const figures = useLoad((signal) => twig().analytics.dashboard(paramsOf(range), { signal }), [query.toString()], true);
   const agents = useLoad(async (signal) => (await twig().agents.list({ limit: MAX_AGENTS }, { signal })).data, []);
-  useLive(figures.reload, live);
+  useLive(figures.reload, live, figures.value?.freshness.position);
   return (
     <>
       <Head title="Dashboard" about={<Freshness of={figures} zone={range.zone} />}>
