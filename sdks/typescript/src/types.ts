@@ -203,6 +203,9 @@ export interface InteractionFilters {
   rating?: Rating;
   reviewStatus?: ReviewStatus;
   status?: Interaction["status"];
+  model?: string;
+  /** A document that is among the sources. */
+  documentId?: string;
   q?: string;
 }
 export interface Feedback {
