@@ -10,7 +10,15 @@ import { chromium } from "playwright-core";
 export const WAIT_MS = Number(process.env.TWIG_TEST_WAIT_MS ?? 30_000);
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 /** As root the sandbox can't be had; the rest keeps the browser from talking to anybody. */
-const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
 
 export class Server {
   static async start() {
@@ -20,10 +28,22 @@ export class Server {
     server.org = made.id;
     server.key = server.newKey("admin");
     server.model = await model();
-    const environment = { ...process.env, TWIG_MODEL_BASE_URL: server.model.url, TWIG_MODEL_API_KEY: "none", TWIG_WEBHOOK_ALLOW_HTTP: "1", TWIG_CRAWL_ALLOW_NETWORKS: "127.0.0.0/8" };
-    server.child = spawn(process.env.TWIG_BIN, ["serve", "--data-dir", server.folder, "--listen", "127.0.0.1:0", "--log-level", "error"], { stdio: ["ignore", "pipe", "inherit"], env: environment });
+    const environment = {
+      ...process.env,
+      TWIG_MODEL_BASE_URL: server.model.url,
+      TWIG_MODEL_API_KEY: "none",
+      TWIG_WEBHOOK_ALLOW_HTTP: "1",
+      TWIG_CRAWL_ALLOW_NETWORKS: "127.0.0.0/8",
+    };
+    server.child = spawn(process.env.TWIG_BIN, ["serve", "--data-dir", server.folder, "--listen", "127.0.0.1:0", "--log-level", "error"], {
+      stdio: ["ignore", "pipe", "inherit"],
+      env: environment,
+    });
     server.url = await new Promise((resolve, reject) => {
-      server.child.stdout.on("data", (text) => { const found = /listening on (\S+)/.exec(text); if (found) resolve(found[1]); });
+      server.child.stdout.on("data", (text) => {
+        const found = /listening on (\S+)/.exec(text);
+        if (found) resolve(found[1]);
+      });
       server.child.on("exit", (code) => reject(new Error(`the server ended with ${code}`)));
     });
     return server;
@@ -57,14 +77,27 @@ export class Server {
 
   /** A text that is processed, an agent over it with two versions, questions with feedback, and a history of 30 days. */
   async fill() {
-    const text = "Refunds are paid within 30 days of purchase. The money goes back to the card it came from.\n\nGift cards are never refunded. They may be exchanged for another gift card within a year.\n\nShipping takes three working days in Europe and eight elsewhere.";
-    const spec = await this.api("POST", "/api/data-specs", { name: "Policies", description: "What customers may expect", type: "text", config: { title: "Refund policy", content: text }, tags: ["policy"] });
+    const text =
+      "Refunds are paid within 30 days of purchase. The money goes back to the card it came from.\n\nGift cards are never refunded. They may be exchanged for another gift card within a year.\n\nShipping takes three working days in Europe and eight elsewhere.";
+    const spec = await this.api("POST", "/api/data-specs", {
+      name: "Policies",
+      description: "What customers may expect",
+      type: "text",
+      config: { title: "Refund policy", content: text },
+      tags: ["policy"],
+    });
     await this.processed(spec.id);
     const agent = await this.api("POST", "/api/agents", { name: "Support", description: "Answers customers", dataSpecIds: [spec.id] });
     await this.api("PUT", `/api/agents/${agent.id}`, { tone: "friendly", systemPrompt: "Be brief.\nNever promise money." });
     const other = await this.api("POST", "/api/agents", { name: "Research", dataSpecIds: [spec.id], ragStrategy: "cypress" });
     this.history(agent.id, other.id);
-    for (const prompt of ["When are refunds paid?", "Are gift cards refunded?", "How long does shipping take?", "Who painted the Mona Lisa?", "Who painted the Mona Lisa?"]) {
+    for (const prompt of [
+      "When are refunds paid?",
+      "Are gift cards refunded?",
+      "How long does shipping take?",
+      "Who painted the Mona Lisa?",
+      "Who painted the Mona Lisa?",
+    ]) {
       const answer = await this.api("POST", "/api/chat", { agentId: agent.id, prompt, userId: "ada" });
       if (answer.answered) await this.api("POST", "/api/interactions/feedback", { interactionId: answer.id, rating: "positive", comment: "Right" });
     }
@@ -78,7 +111,17 @@ export class Server {
       for (let n = 0; n < 6 + ((day * 7) % 11); n++) {
         const at = new Date(Date.now() - day * 86_400_000 - n * 1_800_000).toISOString();
         const rating = n % 4 === 0 ? "negative" : "positive";
-        lines.push(JSON.stringify({ externalId: `${day}-${n}`, agentId: agents[n % agents.length], prompt: `Question ${n} of day ${day}`, response: "An answer from elsewhere", createdAt: at, sessionId: `s${day}-${n % 3}`, ...(n % 3 === 0 ? { feedback: { rating } } : {}) }));
+        lines.push(
+          JSON.stringify({
+            externalId: `${day}-${n}`,
+            agentId: agents[n % agents.length],
+            prompt: `Question ${n} of day ${day}`,
+            response: "An answer from elsewhere",
+            createdAt: at,
+            sessionId: `s${day}-${n % 3}`,
+            ...(n % 3 === 0 ? { feedback: { rating } } : {}),
+          }),
+        );
       }
     }
     const file = join(this.folder, "history.ndjson");
@@ -107,10 +150,24 @@ export async function receiver(status = 204) {
   const got = [];
   const server = createServer((request, response) => {
     let body = "";
-    request.on("data", (part) => (body += part)).on("end", () => { got.push({ headers: request.headers, body: JSON.parse(body) }); response.writeHead(hook.status).end(hook.status < 300 ? "" : "not today"); });
+    request
+      .on("data", (part) => (body += part))
+      .on("end", () => {
+        got.push({ headers: request.headers, body: JSON.parse(body) });
+        response.writeHead(hook.status).end(hook.status < 300 ? "" : "not today");
+      });
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const hook = { got, status, url: `http://127.0.0.1:${server.address().port}/hook`, stop: () => new Promise((resolve) => { server.closeAllConnections(); server.close(resolve); }) };
+  const hook = {
+    got,
+    status,
+    url: `http://127.0.0.1:${server.address().port}/hook`,
+    stop: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections();
+        server.close(resolve);
+      }),
+  };
   return hook;
 }
 
@@ -121,31 +178,54 @@ async function model() {
   const say = (response, choice) => response.write(`data: ${JSON.stringify({ choices: [choice] })}\n\n`);
   const server = createServer((request, response) => {
     let body = "";
-    request.on("data", (part) => (body += part)).on("end", async () => {
-      if (JSON.parse(body).model === "refusing") return void response.writeHead(400).end("{}");
-      response.writeHead(200, { "content-type": "text/event-stream" });
-      say(response, { delta: { content: "Refunds are paid " } });
-      await double.waiting;
-      say(response, { delta: { content: "within 30 days of purchase [1]." } });
-      say(response, { delta: {}, finish_reason: "stop" });
-      response.end("data: [DONE]\n\n");
-    });
+    request
+      .on("data", (part) => (body += part))
+      .on("end", async () => {
+        if (JSON.parse(body).model === "refusing") return void response.writeHead(400).end("{}");
+        response.writeHead(200, { "content-type": "text/event-stream" });
+        say(response, { delta: { content: "Refunds are paid " } });
+        await double.waiting;
+        say(response, { delta: { content: "within 30 days of purchase [1]." } });
+        say(response, { delta: {}, finish_reason: "stop" });
+        response.end("data: [DONE]\n\n");
+      });
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return Object.assign(double, { go, url: `http://127.0.0.1:${server.address().port}/v1`, stop: () => new Promise((resolve) => { server.closeAllConnections(); server.close(resolve); }) });
+  return Object.assign(double, {
+    go,
+    url: `http://127.0.0.1:${server.address().port}/v1`,
+    stop: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections();
+        server.close(resolve);
+      }),
+  });
 }
 
 export const launch = () => chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
 
 /** A page that keeps what must not be: errors on the console, requests to other hosts. */
 export async function open(browser, server, { width = 1280, height = 900, dark = false, ...more } = {}) {
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? "dark" : "light", locale: "en-GB", timezoneId: "Europe/Berlin", acceptDownloads: true, reducedMotion: "reduce", ...more });
+  const context = await browser.newContext({
+    viewport: { width, height },
+    colorScheme: dark ? "dark" : "light",
+    locale: "en-GB",
+    timezoneId: "Europe/Berlin",
+    acceptDownloads: true,
+    reducedMotion: "reduce",
+    ...more,
+  });
   const page = await context.newPage();
   page.setDefaultTimeout(WAIT_MS);
   page.wrong = [];
-  page.on("console", (message) => { if (message.type() === "error" || message.type() === "warning") page.wrong.push(`console: ${message.text()} ${message.location().url}`); });
+  page.on("console", (message) => {
+    if (message.type() === "error" || message.type() === "warning") page.wrong.push(`console: ${message.text()} ${message.location().url}`);
+  });
   page.on("pageerror", (error) => page.wrong.push(`page: ${error.stack}`));
-  page.on("request", (request) => { const url = new URL(request.url()); if (url.protocol.startsWith("http") && url.origin !== server.url) page.wrong.push(`another host: ${request.url()}`); });
+  page.on("request", (request) => {
+    const url = new URL(request.url());
+    if (url.protocol.startsWith("http") && url.origin !== server.url) page.wrong.push(`another host: ${request.url()}`);
+  });
   return page;
 }
 
@@ -155,3 +235,17 @@ export async function signIn(page, server, key = server.key) {
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.getByRole("heading", { name: "Dashboard", level: 1 }).waitFor();
 }
+
+/** A signed-in page at a path; whatever went wrong on it fails the test, but for failures that the test asks for. */
+export async function visit(browser, server, path, act, { wrong = true, ...more } = {}) {
+  const page = await open(browser, server, more);
+  await signIn(page, server);
+  await page.goto(`${server.url}/console${path}`);
+  await act(page);
+  if (wrong) assert.deepEqual(page.wrong, []);
+  await page.context().close();
+}
+
+export const button = (page, name) => page.getByRole("button", { name, exact: true });
+export const link = (page, name) => page.getByRole("link", { name, exact: true });
+export const badge = (page, text) => page.locator(".badge", { hasText: text }).first();

@@ -10,9 +10,16 @@ before(async () => {
   [server, browser] = [await Server.start(), await launch()];
   await server.fill();
 });
-after(async () => { await browser?.close(); await server?.stop(); });
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
 
-const focused = (page) => page.evaluate(() => { const at = document.activeElement; return `${at.getAttribute("aria-label") ?? at.labels?.[0]?.textContent ?? at.textContent ?? ""}`.trim(); });
+const focused = (page) =>
+  page.evaluate(() => {
+    const at = document.activeElement;
+    return `${at.getAttribute("aria-label") ?? at.labels?.[0]?.textContent ?? at.textContent ?? ""}`.trim();
+  });
 
 /** Goes on by Tab until what is focused has this name. */
 async function tabTo(page, name, key = "Tab") {

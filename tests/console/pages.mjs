@@ -1,11 +1,31 @@
 // Every page of the console, as far as it can be opened by its address.
 export function pagesOf({ spec, agent, interaction, webhook, delivery, event }) {
   return {
-    dashboard: "/dashboard", interactions: "/interactions", interaction: `/interactions/${interaction}`, playground: `/playground?agent=${agent}`, compare: `/playground?agent=${agent}&with=version:1`,
-    agents: "/agents", "agent-new": "/agents/new", agent: `/agents/${agent}`, "agent-versions": `/agents/${agent}/versions`, data: "/data", "data-new": "/data/new", "data-one": `/data/${spec}`,
-    "data-documents": `/data/${spec}/documents`, "data-runs": `/data/${spec}/runs`, "data-settings": `/data/${spec}/settings`, "data-versions": `/data/${spec}/versions`, webhooks: "/webhooks",
-    "webhook-new": "/webhooks/new", webhook: `/webhooks/${webhook}`, "webhook-settings": `/webhooks/${webhook}?tab=settings`, delivery: `/webhooks/${webhook}/deliveries/${delivery}`, audit: "/audit",
-    "audit-event": `/audit/${event}`, settings: "/settings", nowhere: "/nowhere",
+    dashboard: "/dashboard",
+    interactions: "/interactions",
+    interaction: `/interactions/${interaction}`,
+    playground: `/playground?agent=${agent}`,
+    compare: `/playground?agent=${agent}&with=version:1`,
+    agents: "/agents",
+    "agent-new": "/agents/new",
+    agent: `/agents/${agent}`,
+    "agent-versions": `/agents/${agent}/versions`,
+    data: "/data",
+    "data-new": "/data/new",
+    "data-one": `/data/${spec}`,
+    "data-documents": `/data/${spec}/documents`,
+    "data-runs": `/data/${spec}/runs`,
+    "data-settings": `/data/${spec}/settings`,
+    "data-versions": `/data/${spec}/versions`,
+    webhooks: "/webhooks",
+    "webhook-new": "/webhooks/new",
+    webhook: `/webhooks/${webhook}`,
+    "webhook-settings": `/webhooks/${webhook}?tab=settings`,
+    delivery: `/webhooks/${webhook}/deliveries/${delivery}`,
+    audit: "/audit",
+    "audit-event": `/audit/${event}`,
+    settings: "/settings",
+    nowhere: "/nowhere",
   };
 }
 

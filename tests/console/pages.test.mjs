@@ -19,7 +19,11 @@ before(async () => {
   all = pagesOf(await things(server, hook));
   if (pictures) mkdirSync(pictures, { recursive: true });
 });
-after(async () => { await browser?.close(); await server?.stop(); await hook?.stop(); });
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+  await hook?.stop();
+});
 
 async function violations(page) {
   if (!(await page.evaluate("!!globalThis.axe"))) await page.evaluate(AXE);
@@ -27,7 +31,10 @@ async function violations(page) {
   return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.target} ${node.any[0]?.message ?? node.failureSummary}`).join(" | ")}`);
 }
 
-for (const [width, height] of [[1280, 900], [390, 844]]) {
+for (const [width, height] of [
+  [1280, 900],
+  [390, 844],
+]) {
   for (const dark of [false, true]) {
     const look = `${width}-${dark ? "dark" : "light"}`;
     test(`every page is clean at ${look}`, async () => {
@@ -76,9 +83,19 @@ test("an organization with nothing yet is told what to do first", async () => {
   const { key } = server.cli("keys", "create", "--org", id, "--name", "first", "--scopes", "admin");
   const page = await open(browser, server);
   await signIn(page, server, key);
-  const first = { dashboard: "No interaction in this range", interactions: "No interaction fits", playground: "There is no active agent yet", agents: "No agent yet", data: "No data source yet", webhooks: "No endpoint yet" };
+  const first = {
+    dashboard: "No interaction in this range",
+    interactions: "No interaction fits",
+    playground: "There is no active agent yet",
+    agents: "No agent yet",
+    data: "No data source yet",
+    webhooks: "No endpoint yet",
+  };
   for (const [name, text] of Object.entries(first)) {
-    await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: new RegExp(`^${name}$`, "i") }).click();
+    await page
+      .getByRole("navigation", { name: "Pages" })
+      .getByRole("link", { name: new RegExp(`^${name}$`, "i") })
+      .click();
     await page.getByText(text).first().waitFor();
     if (pictures) await page.screenshot({ path: join(pictures, `empty-${name}.png`), fullPage: true });
     assert.deepEqual(await violations(page), []);
@@ -97,7 +114,9 @@ test("no page scrolls sideways from 360 pixels to 4K", async () => {
     for (const width of WIDTHS) {
       await page.setViewportSize({ width, height: Math.round(width * 0.6) + 300 });
       // A page that is being laid out anew is given its time.
-      const fits = page.waitForFunction(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth, undefined, { timeout: MAX_LAYOUT_MS });
+      const fits = page.waitForFunction(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth, undefined, {
+        timeout: MAX_LAYOUT_MS,
+      });
       await fits.catch(() => wide.push(`${name} at ${width}`));
     }
   }

@@ -16,7 +16,13 @@ after(() => vite?.close());
 
 test("a text's change is told line by line", async () => {
   const { lineDiff } = await load("ui/diff.tsx");
-  assert.deepEqual(lineDiff("a\nb\nc", "a\nx\nc\nd"), [["=", "a"], ["-", "b"], ["+", "x"], ["=", "c"], ["+", "d"]]);
+  assert.deepEqual(lineDiff("a\nb\nc", "a\nx\nc\nd"), [
+    ["=", "a"],
+    ["-", "b"],
+    ["+", "x"],
+    ["=", "c"],
+    ["+", "d"],
+  ]);
   assert.deepEqual(lineDiff("same", "same"), [["=", "same"]]);
 });
 
@@ -25,7 +31,10 @@ test("what an answer took from a passage is found, whatever the white space and 
   const passage = "Intro. Refunds are paid\n  within 30 days. Gift cards are never refunded.";
   const marked = (answer, index = 1) => quoted(passage, answer, index).map(([start, end]) => passage.slice(start, end));
   assert.deepEqual(marked("Refunds are paid within 30 days. [1]"), ["Refunds are paid\n  within 30 days."]);
-  assert.deepEqual(marked("Refunds are paid within 30 days [1]. Gift cards are never refunded [1]."), ["Refunds are paid\n  within 30 days", "Gift cards are never refunded"]);
+  assert.deepEqual(marked("Refunds are paid within 30 days [1]. Gift cards are never refunded [1]."), [
+    "Refunds are paid\n  within 30 days",
+    "Gift cards are never refunded",
+  ]);
   assert.deepEqual(marked("Refunds are paid within 30 days. [2]"), []);
   assert.deepEqual(marked("Nothing of it (at all) [1]"), []);
 });
@@ -46,8 +55,14 @@ test("a relative range ends today in the chosen zone and has as many local days 
 
 test("a bucket leads to just its own moments, the first one cut by the range", async () => {
   const { drill } = await load("pages/dashboard/drill.ts");
-  const dashboard = { range: { start: "2026-03-25T00:00:00+01:00", end: "2026-04-01T00:00:00+02:00" }, charts: { interactions: [{ start: "2026-03-23T00:00:00+01:00" }, { start: "2026-03-30T00:00:00+02:00" }] } };
-  const at = (place) => { const { startDate, endDate } = drill(dashboard, { agentId: "a" }, {}, place); return [startDate, endDate]; };
+  const dashboard = {
+    range: { start: "2026-03-25T00:00:00+01:00", end: "2026-04-01T00:00:00+02:00" },
+    charts: { interactions: [{ start: "2026-03-23T00:00:00+01:00" }, { start: "2026-03-30T00:00:00+02:00" }] },
+  };
+  const at = (place) => {
+    const { startDate, endDate } = drill(dashboard, { agentId: "a" }, {}, place);
+    return [startDate, endDate];
+  };
   assert.deepEqual(at(0), ["2026-03-24T23:00:00.000Z", "2026-03-29T22:00:00.000Z"]);
   assert.deepEqual(at(1), ["2026-03-29T22:00:00.000Z", "2026-03-31T22:00:00.000Z"]);
 });
@@ -68,7 +83,11 @@ function proven(canonical) {
   const checkpoint = `${text}\n— twig/org ${Buffer.concat([hash, sign(null, Buffer.from(text), privateKey)]).toString("base64")}\n`;
   const hashes = [leaves[3], left, leaves[4]].map((one) => one.toString("base64"));
   const leafHash = leaves[2].toString("base64");
-  return { event: { ...events[2], hash: leafHash }, proof: { leafIndex: 2, treeSize: 5, leafHash, hashes, checkpoint }, key: `twig/org+${hash.toString("hex")}+${raw.toString("base64")}` };
+  return {
+    event: { ...events[2], hash: leafHash },
+    proof: { leafIndex: 2, treeSize: 5, leafHash, hashes, checkpoint },
+    key: `twig/org+${hash.toString("hex")}+${raw.toString("base64")}`,
+  };
 }
 
 test("a proof holds, and does not when the event, the path, the checkpoint or the key is another", async () => {

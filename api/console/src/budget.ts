@@ -17,7 +17,9 @@ class Budget {
     const windows = [...(headers.get("ratelimit") ?? "").matchAll(/"(\w+)";r=(\d+);t=(\d+)/g)];
     if (!windows.length) return;
     this.fill();
-    this.perSecond = Math.min(...windows.map(([, name, left, seconds]) => (Number(left) * (name === "day" ? SHARE_OF_DAY : SHARE_OF_MINUTE)) / Math.max(1, Number(seconds))));
+    this.perSecond = Math.min(
+      ...windows.map(([, name, left, seconds]) => (Number(left) * (name === "day" ? SHARE_OF_DAY : SHARE_OF_MINUTE)) / Math.max(1, Number(seconds))),
+    );
   }
 
   /** Whether one more request is within the share; it is counted. */

@@ -30,4 +30,8 @@ export async function* lines(items: AsyncIterable<unknown> | Iterable<unknown>):
   for await (const item of items) yield JSON.stringify(item) + "\n";
 }
 
-export const slug = (text: string) => text.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "");
+export const slug = (text: string) =>
+  text
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-|-$/g, "");

@@ -44,7 +44,10 @@ export function useLive(act: () => void, on = true, shown?: number): void {
     void look();
     const timer = setInterval(look, LOOK_MS);
     document.addEventListener("visibilitychange", look);
-    return () => { clearInterval(timer); document.removeEventListener("visibilitychange", look); };
+    return () => {
+      clearInterval(timer);
+      document.removeEventListener("visibilitychange", look);
+    };
   }, [on]);
 }
 
@@ -54,7 +57,9 @@ export function usePoll(act: () => void, everyMs: number, on: boolean): void {
   latest.current = act;
   useEffect(() => {
     if (!on) return;
-    const timer = setInterval(() => { if (!document.hidden && budget.take()) latest.current(); }, everyMs);
+    const timer = setInterval(() => {
+      if (!document.hidden && budget.take()) latest.current();
+    }, everyMs);
     return () => clearInterval(timer);
   }, [on, everyMs]);
 }

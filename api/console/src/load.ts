@@ -20,9 +20,14 @@ export function useLoad<T>(load: (signal: AbortSignal) => Promise<T>, inputs: un
   const reload = useCallback(() => {
     running.current?.abort();
     const mine = (running.current = new AbortController());
-    const show = (next: State<T>) => { if (!mine.signal.aborted) setState(next); };
+    const show = (next: State<T>) => {
+      if (!mine.signal.aborted) setState(next);
+    };
     setState((before) => ({ ...before, loading: true }));
-    latest.current(mine.signal).then((value) => show({ value, loading: false }), (failure) => show({ failure, loading: false }));
+    latest.current(mine.signal).then(
+      (value) => show({ value, loading: false }),
+      (failure) => show({ failure, loading: false }),
+    );
   }, []);
   useEffect(() => {
     if (!keep) setState({ loading: true });
@@ -43,13 +48,22 @@ export function useList<T>(load: (cursor: string | undefined, signal: AbortSigna
   const [rest, setRest] = useState<{ of?: Page<T>; rows: T[]; next?: string | null; loading?: boolean; failure?: unknown }>({ rows: [] });
   const mine = rest.of === first.value ? rest : { of: first.value, rows: [] as T[], next: first.value?.pagination.nextCursor };
   const next = mine.next;
-  const more = !next ? undefined : () => {
-    setRest({ ...mine, loading: true, failure: undefined });
-    Promise.resolve(load(next, new AbortController().signal)).then(
-      (page) => setRest((now) => (now.of === mine.of ? { of: mine.of, rows: [...mine.rows, ...page.data], next: page.pagination.nextCursor } : now)),
-      (failure) => setRest((now) => ({ ...now, loading: false, failure })),
-    );
-  };
+  const more = !next
+    ? undefined
+    : () => {
+        setRest({ ...mine, loading: true, failure: undefined });
+        Promise.resolve(load(next, new AbortController().signal)).then(
+          (page) => setRest((now) => (now.of === mine.of ? { of: mine.of, rows: [...mine.rows, ...page.data], next: page.pagination.nextCursor } : now)),
+          (failure) => setRest((now) => ({ ...now, loading: false, failure })),
+        );
+      };
   const value = first.value && [...first.value.data, ...mine.rows];
-  return { value, failure: first.failure ?? mine.failure, loading: first.loading || !!mine.loading, reload: first.reload, total: first.value?.pagination.total ?? 0, more };
+  return {
+    value,
+    failure: first.failure ?? mine.failure,
+    loading: first.loading || !!mine.loading,
+    reload: first.reload,
+    total: first.value?.pagination.total ?? 0,
+    more,
+  };
 }

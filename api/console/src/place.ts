@@ -9,7 +9,10 @@ export interface Place {
   query: URLSearchParams;
 }
 
-const read = (): Place => ({ path: location.pathname.slice(BASE.length).split("/").filter(Boolean).map(decodeURIComponent), query: new URLSearchParams(location.search) });
+const read = (): Place => ({
+  path: location.pathname.slice(BASE.length).split("/").filter(Boolean).map(decodeURIComponent),
+  query: new URLSearchParams(location.search),
+});
 const changed = () => dispatchEvent(new Event("place"));
 
 export function usePlace(): Place {
@@ -18,7 +21,10 @@ export function usePlace(): Place {
     const follow = () => setPlace(read());
     addEventListener("popstate", follow);
     addEventListener("place", follow);
-    return () => { removeEventListener("popstate", follow); removeEventListener("place", follow); };
+    return () => {
+      removeEventListener("popstate", follow);
+      removeEventListener("place", follow);
+    };
   }, []);
   return place;
 }
@@ -52,7 +58,8 @@ export function setQuery(changes: Record<string, string | undefined | null>, rep
 export function followLinks(): void {
   document.addEventListener("click", (event) => {
     const link = (event.target as Element | null)?.closest?.("a[href]") as HTMLAnchorElement | null;
-    if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || link.target || link.download) return;
+    if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || link.target || link.download)
+      return;
     const url = new URL(link.href);
     if (url.origin !== location.origin || !(url.pathname === BASE || url.pathname.startsWith(`${BASE}/`)) || url.hash) return;
     event.preventDefault();

@@ -64,7 +64,10 @@ export function useSignedIn(): boolean {
 export function useOrganization(): Organization | undefined {
   const [organization, set] = useState<Organization>();
   useEffect(() => {
-    const load = () => void twig().organization.get({ maxRetries: 0 }).then(set, () => set(undefined));
+    const load = () =>
+      void twig()
+        .organization.get({ maxRetries: 0 })
+        .then(set, () => set(undefined));
     load();
     addEventListener("organization", load);
     return () => removeEventListener("organization", load);

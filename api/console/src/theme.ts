@@ -20,5 +20,8 @@ export function onTheme(act: () => void): () => void {
   const system = matchMedia("(prefers-color-scheme: dark)");
   system.addEventListener("change", act);
   addEventListener("theme", act);
-  return () => { system.removeEventListener("change", act); removeEventListener("theme", act); };
+  return () => {
+    system.removeEventListener("change", act);
+    removeEventListener("theme", act);
+  };
 }

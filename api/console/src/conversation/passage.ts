@@ -23,7 +23,10 @@ export function quoted(passage: string, answer: string, index: number): Span[] {
   const spans: Span[] = [];
   for (const statement of statements(answer, index)) {
     const whole = find(passage, statement);
-    if (whole) { spans.push(whole); continue; }
+    if (whole) {
+      spans.push(whole);
+      continue;
+    }
     for (const sentence of statement.split(/(?<=[.!?])\s+|\n+/)) {
       const span = find(passage, sentence);
       if (span) spans.push(span);
@@ -33,7 +36,10 @@ export function quoted(passage: string, answer: string, index: number): Span[] {
 }
 
 function find(passage: string, words: string): Span | undefined {
-  const parts = words.replace(/^["“”'‘’…\s\-*•>]+|["“”'‘’…\s]+$/g, "").split(/\s+/).filter(Boolean);
+  const parts = words
+    .replace(/^["“”'‘’…\s\-*•>]+|["“”'‘’…\s]+$/g, "")
+    .split(/\s+/)
+    .filter(Boolean);
   if (parts.length < MIN_WORDS) return undefined;
   const pattern = parts.map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("\\s+");
   const found = new RegExp(pattern, "i").exec(passage);

@@ -1,12 +1,22 @@
 // Each step of the strategy that led to an answer, in words and figures.
 import { decimal, plural, words } from "../format";
 
-interface Step { name: string; detail: Record<string, unknown> }
+interface Step {
+  name: string;
+  detail: Record<string, unknown>;
+}
 const MAX_CANDIDATES = 8;
 
 const TOLD: Record<string, string> = {
-  rewrite: "The question was rewritten so that it stands alone", expand: "More ways to ask the same were tried", search: "The indexes were searched", fuse: "The lists of hits were fused into one",
-  rerank: "The best hits were read again and put in order", decide: "It was decided whether they answer the question", generate: "The answer was written", quote: "The answer was quoted", ground: "The answer was checked against its sources",
+  rewrite: "The question was rewritten so that it stands alone",
+  expand: "More ways to ask the same were tried",
+  search: "The indexes were searched",
+  fuse: "The lists of hits were fused into one",
+  rerank: "The best hits were read again and put in order",
+  decide: "It was decided whether they answer the question",
+  generate: "The answer was written",
+  quote: "The answer was quoted",
+  ground: "The answer was checked against its sources",
 };
 
 export function Steps({ of }: { of: Step[] | null | undefined }) {
@@ -14,7 +24,11 @@ export function Steps({ of }: { of: Step[] | null | undefined }) {
   return (
     <ol class="steps">
       {of.map((step, place) => (
-        <li key={place}><h3>{words(step.name)}</h3>{TOLD[step.name] && <p class="small muted">{TOLD[step.name]}.</p>}<Detail of={step.detail ?? {}} /></li>
+        <li key={place}>
+          <h3>{words(step.name)}</h3>
+          {TOLD[step.name] && <p class="small muted">{TOLD[step.name]}.</p>}
+          <Detail of={step.detail ?? {}} />
+        </li>
       ))}
     </ol>
   );
@@ -25,7 +39,14 @@ function Detail({ of }: { of: Record<string, unknown> }) {
   return (
     <>
       <dl class="facts small">
-        {Object.entries(plain).filter(([, value]) => value !== null).map(([name, value]) => <><dt key={name}>{words(name.replace(/([A-Z])/g, " $1")).trim()}</dt><dd>{written(value)}</dd></>)}
+        {Object.entries(plain)
+          .filter(([, value]) => value !== null)
+          .map(([name, value]) => (
+            <>
+              <dt key={name}>{words(name.replace(/([A-Z])/g, " $1")).trim()}</dt>
+              <dd>{written(value)}</dd>
+            </>
+          ))}
       </dl>
       {Array.isArray(candidates) && candidates.length > 0 && <Candidates of={candidates as Record<string, unknown>[]} />}
     </>
@@ -37,11 +58,32 @@ function Candidates({ of }: { of: Record<string, unknown>[] }) {
   const named = columns.length ? columns : Object.keys(of[0]!);
   return (
     <details>
-      <summary>{plural(of.length, "candidate")}{of.length > MAX_CANDIDATES ? `, the first ${MAX_CANDIDATES} of them` : ""}</summary>
+      <summary>
+        {plural(of.length, "candidate")}
+        {of.length > MAX_CANDIDATES ? `, the first ${MAX_CANDIDATES} of them` : ""}
+      </summary>
       <div class="table-wrap" tabIndex={0} role="region" aria-label="Candidates">
         <table>
-          <thead><tr>{named.map((name) => <th key={name} scope="col">{words(name)}</th>)}</tr></thead>
-          <tbody>{of.slice(0, MAX_CANDIDATES).map((row, place) => <tr key={place}>{named.map((name) => <td key={name} class="wrap small">{written(row[name])}</td>)}</tr>)}</tbody>
+          <thead>
+            <tr>
+              {named.map((name) => (
+                <th key={name} scope="col">
+                  {words(name)}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {of.slice(0, MAX_CANDIDATES).map((row, place) => (
+              <tr key={place}>
+                {named.map((name) => (
+                  <td key={name} class="wrap small">
+                    {written(row[name])}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
         </table>
       </div>
     </details>

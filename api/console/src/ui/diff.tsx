@@ -17,8 +17,10 @@ export function lineDiff(from: string, to: string): Line[] {
   const lines: Line[] = [];
   let [i, j] = [0, 0];
   while (i < a.length || j < b.length) {
-    if (i < a.length && j < b.length && a[i] === b[j]) { lines.push(["=", a[i++]!]); j++; }
-    else if (i < a.length && (j >= b.length || common[i + 1]![j]! >= common[i]![j + 1]!)) lines.push(["-", a[i++]!]);
+    if (i < a.length && j < b.length && a[i] === b[j]) {
+      lines.push(["=", a[i++]!]);
+      j++;
+    } else if (i < a.length && (j >= b.length || common[i + 1]![j]! >= common[i]![j + 1]!)) lines.push(["-", a[i++]!]);
     else lines.push(["+", b[j++]!]);
   }
   return lines;
@@ -45,7 +47,10 @@ export function Changes({ of }: { of: Change[] }) {
           <span class="mono">{path}</span>
           <div class="diff-text">
             {linesOf(from, to).map(([kind, line], place) => (
-              <div key={place} class={KIND[kind]} data-sign={kind === "=" ? " " : kind}><span class="hidden-text">{SAID[kind]}</span>{line}</div>
+              <div key={place} class={KIND[kind]} data-sign={kind === "=" ? " " : kind}>
+                <span class="hidden-text">{SAID[kind]}</span>
+                {line}
+              </div>
             ))}
           </div>
         </div>
@@ -56,5 +61,7 @@ export function Changes({ of }: { of: Change[] }) {
 
 /** What differs between two objects, member by member. */
 export function changesBetween(from: Record<string, unknown>, to: Record<string, unknown>, members: string[]): Change[] {
-  return members.filter((name) => JSON.stringify(from[name]) !== JSON.stringify(to[name])).map((name) => ({ path: `/${name}`, from: from[name], to: to[name] }));
+  return members
+    .filter((name) => JSON.stringify(from[name]) !== JSON.stringify(to[name]))
+    .map((name) => ({ path: `/${name}`, from: from[name], to: to[name] }));
 }

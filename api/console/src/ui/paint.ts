@@ -17,8 +17,16 @@ export function color(name: string, opacity = 1): string {
   return opacity === 1 ? found : found.replace(/^rgb\((.*)\)$/, `rgba($1, ${opacity})`);
 }
 
-export interface Legend { label: string; color: string }
-export interface Picture { title: string; about: string; draw: (context: CanvasRenderingContext2D, width: number, height: number) => Promise<Legend[]> | Legend[]; height?: number }
+export interface Legend {
+  label: string;
+  color: string;
+}
+export interface Picture {
+  title: string;
+  about: string;
+  draw: (context: CanvasRenderingContext2D, width: number, height: number) => Promise<Legend[]> | Legend[];
+  height?: number;
+}
 
 export async function paint({ title, about, draw, height = HEIGHT }: Picture): Promise<void> {
   const canvas = document.createElement("canvas");
@@ -58,7 +66,9 @@ const ROW = 34;
 export function paintBars(title: string, about: string, rows: { label: string; value: number; written: string }[]): Promise<void> {
   const most = Math.max(1, ...rows.map((row) => row.value));
   return paint({
-    title, about, height: Math.max(1, rows.length) * ROW + 8,
+    title,
+    about,
+    height: Math.max(1, rows.length) * ROW + 8,
     draw: (context, width) => {
       rows.forEach((row, place) => {
         const y = place * ROW;

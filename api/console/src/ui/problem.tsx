@@ -18,7 +18,13 @@ const ADVICE: Record<string, [string, string]> = {
   method_not_allowed: ["This server does not offer that yet", "Update the server."],
 };
 
-export interface Explained { title: string; message: string; advice: string; fields: { pointer: string; reason: string }[]; requestId?: string }
+export interface Explained {
+  title: string;
+  message: string;
+  advice: string;
+  fields: { pointer: string; reason: string }[];
+  requestId?: string;
+}
 
 export function explain(failure: unknown): Explained {
   if (failure instanceof APIError) {
@@ -30,7 +36,12 @@ export function explain(failure: unknown): Explained {
   if (failure instanceof APIConnectionError) {
     return { title: "The server did not answer", message: failure.message, advice: "Check that it runs and that you are online, then try again.", fields: [] };
   }
-  return { title: "That did not work", message: failure instanceof Error ? failure.message : String(failure), advice: "Try again, or reload the page.", fields: [] };
+  return {
+    title: "That did not work",
+    message: failure instanceof Error ? failure.message : String(failure),
+    advice: "Try again, or reload the page.",
+    fields: [],
+  };
 }
 
 export function Problem({ failure, retry }: { failure: unknown; retry?: () => void }) {
@@ -38,11 +49,31 @@ export function Problem({ failure, retry }: { failure: unknown; retry?: () => vo
   const { title, message, advice, fields, requestId } = explain(failure);
   return (
     <div class="problem" role="alert">
-      <p><strong>{title}.</strong> {message}</p>
-      {fields.length > 0 && <ul>{fields.map((field) => <li key={field.pointer}><code>{field.pointer || "/"}</code> {field.reason}</li>)}</ul>}
+      <p>
+        <strong>{title}.</strong> {message}
+      </p>
+      {fields.length > 0 && (
+        <ul>
+          {fields.map((field) => (
+            <li key={field.pointer}>
+              <code>{field.pointer || "/"}</code> {field.reason}
+            </li>
+          ))}
+        </ul>
+      )}
       <p class="muted">{advice}</p>
-      {requestId && <p class="small">Request id <Copy text={requestId} /></p>}
-      {retry && <div class="buttons"><button type="button" class="button small" onClick={retry}>Try again</button></div>}
+      {requestId && (
+        <p class="small">
+          Request id <Copy text={requestId} />
+        </p>
+      )}
+      {retry && (
+        <div class="buttons">
+          <button type="button" class="button small" onClick={retry}>
+            Try again
+          </button>
+        </div>
+      )}
     </div>
   );
 }

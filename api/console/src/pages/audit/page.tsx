@@ -25,7 +25,10 @@ export function AuditPage() {
 }
 
 function filtersOf(query: URLSearchParams): AuditFilters {
-  const moment = (name: string) => { const text = query.get(name); return text ? new Date(text).toISOString() : undefined; };
+  const moment = (name: string) => {
+    const text = query.get(name);
+    return text ? new Date(text).toISOString() : undefined;
+  };
   return { ...Object.fromEntries(NAMES.map((name) => [name, query.get(name) ?? undefined])), from: moment("from"), to: moment("to") };
 }
 
@@ -56,16 +59,50 @@ function AuditList() {
               <Text name="to" label="To" type="datetime-local" value={query.get("to")} change={set("to")} />
             </div>
           </details>
-          {query.size > 0 && <a class="button quiet" href={to("/audit")}>Clear all</a>}
+          {query.size > 0 && (
+            <a class="button quiet" href={to("/audit")}>
+              Clear all
+            </a>
+          )}
         </div>
       </div>
-      <List of={list} what="audit events" id={(row) => row.id} empty={<Empty icon="audit" title="No event fits"><p>Change or clear the filters.</p></Empty>} columns={[
-        { head: "Action", cell: (row) => <><a class="link-row" href={to(`/audit/${row.id}`)}>{words(row.action)}</a><span class="sub">{row.target.type.replace("_", " ")} <Target of={row.target} /></span></> },
-        { head: "Who", cell: (row) => <span class="wrap">{row.actor.name ?? row.actor.id}<span class="sub">{row.actor.type.replace("_", " ")}</span></span> },
-        { head: "From", wide: true, cell: (row) => row.context?.ip ?? "–" },
-        { head: "Position", wide: true, num: true, cell: (row) => row.position },
-        { head: "When", cell: (row) => <When at={row.occurredAt} /> },
-      ]} />
+      <List
+        of={list}
+        what="audit events"
+        id={(row) => row.id}
+        empty={
+          <Empty icon="audit" title="No event fits">
+            <p>Change or clear the filters.</p>
+          </Empty>
+        }
+        columns={[
+          {
+            head: "Action",
+            cell: (row) => (
+              <>
+                <a class="link-row" href={to(`/audit/${row.id}`)}>
+                  {words(row.action)}
+                </a>
+                <span class="sub">
+                  {row.target.type.replace("_", " ")} <Target of={row.target} />
+                </span>
+              </>
+            ),
+          },
+          {
+            head: "Who",
+            cell: (row) => (
+              <span class="wrap">
+                {row.actor.name ?? row.actor.id}
+                <span class="sub">{row.actor.type.replace("_", " ")}</span>
+              </span>
+            ),
+          },
+          { head: "From", wide: true, cell: (row) => row.context?.ip ?? "–" },
+          { head: "Position", wide: true, num: true, cell: (row) => row.position },
+          { head: "When", cell: (row) => <When at={row.occurredAt} /> },
+        ]}
+      />
     </>
   );
 }

@@ -2,7 +2,11 @@
 // §2.1.3.2), and the checkpoint's signature (C2SP signed note, Ed25519).
 import type { AuditEvent, AuditProof } from "twig-ai";
 
-export interface Finding { what: string; holds: boolean; detail: string }
+export interface Finding {
+  what: string;
+  holds: boolean;
+  detail: string;
+}
 
 const LEAF = 0;
 const NODE = 1;
@@ -10,13 +14,18 @@ const ED25519 = 1;
 const KEY_HASH_BYTES = 4;
 
 export async function verify(event: AuditEvent, proof: AuditProof, verifierKey: string): Promise<Finding[]> {
-  if (!globalThis.crypto?.subtle) throw new Error("The browser gives cryptography to https and localhost pages only. Check it with `twig audit verify` instead.");
+  if (!globalThis.crypto?.subtle)
+    throw new Error("The browser gives cryptography to https and localhost pages only. Check it with `twig audit verify` instead.");
   const leaf = await leafHash(event);
   const note = parseNote(proof.checkpoint);
   const root = await rootOf(proof, leaf);
   return [
     { what: "The event is the one that was hashed", holds: base64(leaf) === event.hash && event.hash === proof.leafHash, detail: base64(leaf) },
-    { what: `The proof leads to the root of a tree of ${proof.treeSize} events`, holds: root !== undefined && base64(root) === note.root && note.size === proof.treeSize, detail: note.root },
+    {
+      what: `The proof leads to the root of a tree of ${proof.treeSize} events`,
+      holds: root !== undefined && base64(root) === note.root && note.size === proof.treeSize,
+      detail: note.root,
+    },
     { what: "The checkpoint is signed by the server's key", holds: await signed(note, verifierKey), detail: note.origin },
   ];
 }
@@ -24,7 +33,11 @@ export async function verify(event: AuditEvent, proof: AuditProof, verifierKey: 
 /** RFC 8785: members by their UTF-16 code units; numbers and strings as ECMAScript writes them. */
 export function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
-  if (value && typeof value === "object") return `{${Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(",")}}`;
+  if (value && typeof value === "object")
+    return `{${Object.entries(value)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`)
+      .join(",")}}`;
   return JSON.stringify(value);
 }
 
@@ -54,14 +67,32 @@ async function rootOf({ leafIndex, treeSize, hashes }: AuditProof, leaf: Uint8Ar
   return sn === 0 ? root : undefined;
 }
 
-interface Note { text: string; origin: string; size: number; root: string; signatures: { name: string; value: Uint8Array }[] }
+interface Note {
+  text: string;
+  origin: string;
+  size: number;
+  root: string;
+  signatures: { name: string; value: Uint8Array }[];
+}
 
 function parseNote(note: string): Note {
   const end = note.lastIndexOf("\n\n");
   const text = note.slice(0, end + 1);
   const [origin = "", size = "", root = ""] = text.split("\n");
-  const lines = note.slice(end + 2).split("\n").filter((line) => line.startsWith("— "));
-  return { text, origin, size: Number(size), root, signatures: lines.map((line) => { const [, name = "", value = ""] = line.split(" "); return { name, value: bytesOf(value) }; }) };
+  const lines = note
+    .slice(end + 2)
+    .split("\n")
+    .filter((line) => line.startsWith("— "));
+  return {
+    text,
+    origin,
+    size: Number(size),
+    root,
+    signatures: lines.map((line) => {
+      const [, name = "", value = ""] = line.split(" ");
+      return { name, value: bytesOf(value) };
+    }),
+  };
 }
 
 /** The verifier's key is `name+hash+key`; base64 may hold a `+` of its own. */

@@ -13,7 +13,13 @@ import { Charts } from "./charts";
 import { Summary } from "./summary";
 import { PRESETS, type Range, paramsOf, rangeOf, zones } from "./range";
 
-const GRANULARITIES: [string, string][] = [["", "Automatic"], ["hour", "Hour"], ["day", "Day"], ["week", "Week"], ["month", "Month"]];
+const GRANULARITIES: [string, string][] = [
+  ["", "Automatic"],
+  ["hour", "Hour"],
+  ["day", "Day"],
+  ["week", "Week"],
+  ["month", "Month"],
+];
 const MAX_AGENTS = 200;
 
 export function DashboardPage() {
@@ -26,12 +32,20 @@ export function DashboardPage() {
   return (
     <>
       <Head title="Dashboard" about={<Freshness of={figures} zone={range.zone} />}>
-        <button type="button" class="button live" aria-pressed={live} onClick={() => setQuery({ live: live ? "off" : undefined })}>Live</button>
-        <button type="button" class="button" onClick={figures.reload}>Refresh</button>
+        <button type="button" class="button live" aria-pressed={live} onClick={() => setQuery({ live: live ? "off" : undefined })}>
+          Live
+        </button>
+        <button type="button" class="button" onClick={figures.reload}>
+          Refresh
+        </button>
       </Head>
       <Controls range={range} agents={agents.value ?? []} />
       {!!figures.failure && <Problem failure={figures.failure} retry={figures.reload} />}
-      {!figures.value && !figures.failure && <div class="card"><Loading what="the dashboard" /></div>}
+      {!figures.value && !figures.failure && (
+        <div class="card">
+          <Loading what="the dashboard" />
+        </div>
+      )}
       {figures.value && <Figures dashboard={figures.value} range={range} />}
     </>
   );
@@ -41,7 +55,15 @@ function Figures({ dashboard, range }: { dashboard: Dashboard; range: Range }) {
   const none = !dashboard.summary.interactions.value && !dashboard.summary.interactions.previous;
   return (
     <>
-      {none && <div class="card"><Empty icon="dashboard" title="No interaction in this range"><p>Ask something in the <a href="/console/playground">playground</a>, connect a client to the API, or choose a longer range.</p></Empty></div>}
+      {none && (
+        <div class="card">
+          <Empty icon="dashboard" title="No interaction in this range">
+            <p>
+              Ask something in the <a href="/console/playground">playground</a>, connect a client to the API, or choose a longer range.
+            </p>
+          </Empty>
+        </div>
+      )}
       <Summary dashboard={dashboard} range={range} />
       <Charts dashboard={dashboard} range={range} />
     </>
@@ -51,7 +73,12 @@ function Figures({ dashboard, range }: { dashboard: Dashboard; range: Range }) {
 function Freshness({ of, zone }: { of: Loaded<Dashboard>; zone: string }) {
   const fresh = of.value?.freshness;
   if (!fresh) return <>How your agents are doing.</>;
-  return <span>{fresh.lagMs > 0 ? `Figures are ${Math.ceil(fresh.lagMs / 1000)} s behind` : "Up to date"}{fresh.recordedAt ? `, last event ${since(fresh.recordedAt)}` : ""} · {zone}</span>;
+  return (
+    <span>
+      {fresh.lagMs > 0 ? `Figures are ${Math.ceil(fresh.lagMs / 1000)} s behind` : "Up to date"}
+      {fresh.recordedAt ? `, last event ${since(fresh.recordedAt)}` : ""} · {zone}
+    </span>
+  );
 }
 
 function Controls({ range, agents }: { range: Range; agents: Agent[] }) {
@@ -66,9 +93,33 @@ function Controls({ range, agents }: { range: Range; agents: Agent[] }) {
     <div class="card" role="group" aria-label="What is shown">
       <div class="filters">
         <Choice name="range" label="Range" value={custom ? "custom" : range.preset} options={PRESETS} change={choose} />
-        {custom && <Text name="from" label="From" type="date" value={dayOf(range.from)} max={dayOf(range.to) || undefined} change={(from) => setQuery({ from, range: undefined })} />}
-        {custom && <Text name="to" label="To" type="date" value={dayOf(range.to)} min={dayOf(range.from) || undefined} change={(to) => setQuery({ to, range: undefined })} />}
-        <Choice name="agent" label="Agent" value={range.agentId} options={[["", "All agents"], ...agents.map((agent): [string, string] => [agent.id, agent.name])]} change={(agent) => setQuery({ agent })} />
+        {custom && (
+          <Text
+            name="from"
+            label="From"
+            type="date"
+            value={dayOf(range.from)}
+            max={dayOf(range.to) || undefined}
+            change={(from) => setQuery({ from, range: undefined })}
+          />
+        )}
+        {custom && (
+          <Text
+            name="to"
+            label="To"
+            type="date"
+            value={dayOf(range.to)}
+            min={dayOf(range.from) || undefined}
+            change={(to) => setQuery({ to, range: undefined })}
+          />
+        )}
+        <Choice
+          name="agent"
+          label="Agent"
+          value={range.agentId}
+          options={[["", "All agents"], ...agents.map((agent): [string, string] => [agent.id, agent.name])]}
+          change={(agent) => setQuery({ agent })}
+        />
         <Choice name="granularity" label="Granularity" value={range.granularity} options={GRANULARITIES} change={(granularity) => setQuery({ granularity })} />
         <Choice name="zone" label="Time zone" value={range.zone} options={zones().map((zone) => [zone, zone])} change={(zone) => setQuery({ zone })} />
       </div>

@@ -2,19 +2,40 @@
 import type { DashboardParams } from "twig-ai";
 import { day } from "../../format";
 
-export const PRESETS: [string, string][] = [["1d", "Last 24 hours"], ["7d", "Last 7 days"], ["30d", "Last 30 days"], ["90d", "Last 90 days"], ["365d", "Last 12 months"], ["custom", "Custom"]];
+export const PRESETS: [string, string][] = [
+  ["1d", "Last 24 hours"],
+  ["7d", "Last 7 days"],
+  ["30d", "Last 30 days"],
+  ["90d", "Last 90 days"],
+  ["365d", "Last 12 months"],
+  ["custom", "Custom"],
+];
 const DAY_MS = 86_400_000;
 
 export const ownZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
-export const zones = (): string[] => { const all = Intl.supportedValuesOf?.("timeZone") ?? []; return [...new Set([ownZone(), "UTC", ...all])]; };
+export const zones = (): string[] => {
+  const all = Intl.supportedValuesOf?.("timeZone") ?? [];
+  return [...new Set([ownZone(), "UTC", ...all])];
+};
 
-export interface Range { preset: string; from?: string; to?: string; agentId?: string; granularity?: DashboardParams["granularity"]; zone: string }
+export interface Range {
+  preset: string;
+  from?: string;
+  to?: string;
+  agentId?: string;
+  granularity?: DashboardParams["granularity"];
+  zone: string;
+}
 
 export function rangeOf(query: URLSearchParams): Range {
   const [from, to] = [query.get("from") ?? undefined, query.get("to") ?? undefined];
   return {
-    preset: from || to ? "custom" : query.get("range") ?? "30d", from, to, agentId: query.get("agent") ?? undefined,
-    granularity: (query.get("granularity") as DashboardParams["granularity"]) ?? undefined, zone: query.get("zone") ?? ownZone(),
+    preset: from || to ? "custom" : (query.get("range") ?? "30d"),
+    from,
+    to,
+    agentId: query.get("agent") ?? undefined,
+    granularity: (query.get("granularity") as DashboardParams["granularity"]) ?? undefined,
+    zone: query.get("zone") ?? ownZone(),
   };
 }
 
@@ -34,8 +55,12 @@ export function paramsOf(range: Range, now = new Date()): DashboardParams {
 /** A bucket's name in its zone. */
 export function bucketName(start: string, granularity: string, zone: string): string {
   const at = new Date(start);
-  const form: Intl.DateTimeFormatOptions = granularity === "hour" ? { dateStyle: "medium", timeStyle: "short" }
-    : granularity === "month" ? { month: "long", year: "numeric" } : { weekday: granularity === "day" ? "short" : undefined, day: "numeric", month: "short", year: "numeric" };
+  const form: Intl.DateTimeFormatOptions =
+    granularity === "hour"
+      ? { dateStyle: "medium", timeStyle: "short" }
+      : granularity === "month"
+        ? { month: "long", year: "numeric" }
+        : { weekday: granularity === "day" ? "short" : undefined, day: "numeric", month: "short", year: "numeric" };
   const text = new Intl.DateTimeFormat(undefined, { ...form, timeZone: zone }).format(at);
   return granularity === "week" ? `Week of ${text}` : text;
 }

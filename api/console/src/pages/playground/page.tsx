@@ -23,8 +23,21 @@ export function PlaygroundPage() {
     <>
       <Head title="Playground" about="Ask an agent, see where its answer comes from, compare it with another." />
       {!!agents.failure && <Problem failure={agents.failure} retry={agents.reload} />}
-      {!agents.value && !agents.failure && <div class="card"><Loading what="agents" /></div>}
-      {agents.value && !usable.length && <div class="card"><Empty icon="agents" title="There is no active agent yet"><p>An agent answers from your data sources. Make one, then ask it here.</p><a class="button primary" href={to("/agents/new")}>Create an agent</a></Empty></div>}
+      {!agents.value && !agents.failure && (
+        <div class="card">
+          <Loading what="agents" />
+        </div>
+      )}
+      {agents.value && !usable.length && (
+        <div class="card">
+          <Empty icon="agents" title="There is no active agent yet">
+            <p>An agent answers from your data sources. Make one, then ask it here.</p>
+            <a class="button primary" href={to("/agents/new")}>
+              Create an agent
+            </a>
+          </Empty>
+        </div>
+      )}
       {usable.length > 0 && <Room agents={usable} />}
     </>
   );
@@ -52,20 +65,42 @@ function otherOf(chosen: string | null, agents: Agent[], agent: Agent): Other {
 }
 
 function Selection({ agents, agent, versions, chosen }: { agents: Agent[]; agent: Agent; versions: AgentVersion[]; chosen: string }) {
-  const earlier = versions.filter((one) => one.version < agent.version).map((one): [string, string] => [`version:${one.version}`, `Version ${one.version} of ${agent.name}`]);
+  const earlier = versions
+    .filter((one) => one.version < agent.version)
+    .map((one): [string, string] => [`version:${one.version}`, `Version ${one.version} of ${agent.name}`]);
   const others = agents.filter((one) => one.id !== agent.id).map((one): [string, string] => [one.id, one.name]);
   return (
     <div class="card" role="group" aria-label="Agents">
       <div class="filters">
-        <Choice name="agent" label="Agent" class="grow" value={agent.id} options={agents.map((one) => [one.id, one.name])} change={(id) => setQuery({ agent: id, with: undefined })} />
-        <Choice name="with" label="Compare with" class="grow" value={chosen} options={[["", "Nothing"], ...others, ...earlier]} change={(other) => setQuery({ with: other })} />
-        <a class="button" href={to(`/agents/${agent.id}`)}>Edit agent</a>
+        <Choice
+          name="agent"
+          label="Agent"
+          class="grow"
+          value={agent.id}
+          options={agents.map((one) => [one.id, one.name])}
+          change={(id) => setQuery({ agent: id, with: undefined })}
+        />
+        <Choice
+          name="with"
+          label="Compare with"
+          class="grow"
+          value={chosen}
+          options={[["", "Nothing"], ...others, ...earlier]}
+          change={(other) => setQuery({ with: other })}
+        />
+        <a class="button" href={to(`/agents/${agent.id}`)}>
+          Edit agent
+        </a>
       </div>
     </div>
   );
 }
 
-interface Choosing { id: string; source: Source; answer: string }
+interface Choosing {
+  id: string;
+  source: Source;
+  answer: string;
+}
 
 function Conversation({ agent, other }: { agent: Agent; other: Other }) {
   const [asked, setAsked] = useState<Asked[]>([]);
@@ -85,7 +120,12 @@ function Conversation({ agent, other }: { agent: Agent; other: Other }) {
     const session = other?.kind === "version" ? freshSession() : sessions.current[0];
     setAsked([...asked, { ...question, key: String(asked.length), session }]);
   };
-  const clear = () => { sessions.current = [freshSession(), freshSession()]; setAsked([]); setShown({}); setSource(undefined); };
+  const clear = () => {
+    sessions.current = [freshSession(), freshSession()];
+    setAsked([]);
+    setShown({});
+    setSource(undefined);
+  };
   const chosen = (now: Shown | undefined) => (source && source.id === now?.id ? source.source.index : undefined);
   return (
     <div class={source ? "two-panes" : ""}>
@@ -93,21 +133,41 @@ function Conversation({ agent, other }: { agent: Agent; other: Other }) {
         <div class={`columns ${other ? "two" : ""}`}>
           {places.map((place) => (
             <section key={place} class="card" aria-label={place === "a" ? "Answers" : "Compared answers"} aria-live="polite">
-              <div class="card-head"><h2>{nameOf(place, agent, other)}</h2></div>
-              {!asked.length && <Empty icon="playground" title="Ask something"><p>The answer comes as it is made, with its sources.</p></Empty>}
-              <div class="turns">{asked.map((one) => {
-                const [key, now] = [`${one.key}${place}`, shown[`${one.key}${place}`]];
-                const shared = { asked: one, report: report(key), chosen: chosen(now), choose: (index: number) => now && choose(now)(index) };
-                if (place === "a") return <Turn key={key} {...shared} agentId={agent.id} session={one.session} />;
-                if (other?.kind === "agent") return <Turn key={key} {...shared} agentId={other.agent.id} session={sessions.current[1]} />;
-                return <ReplayedTurn key={key} asked={one} report={report(key)} original={shown[`${one.key}a`]} version={other?.kind === "version" ? other.version : 1} />;
-              })}</div>
+              <div class="card-head">
+                <h2>{nameOf(place, agent, other)}</h2>
+              </div>
+              {!asked.length && (
+                <Empty icon="playground" title="Ask something">
+                  <p>The answer comes as it is made, with its sources.</p>
+                </Empty>
+              )}
+              <div class="turns">
+                {asked.map((one) => {
+                  const [key, now] = [`${one.key}${place}`, shown[`${one.key}${place}`]];
+                  const shared = { asked: one, report: report(key), chosen: chosen(now), choose: (index: number) => now && choose(now)(index) };
+                  if (place === "a") return <Turn key={key} {...shared} agentId={agent.id} session={one.session} />;
+                  if (other?.kind === "agent") return <Turn key={key} {...shared} agentId={other.agent.id} session={sessions.current[1]} />;
+                  return (
+                    <ReplayedTurn
+                      key={key}
+                      asked={one}
+                      report={report(key)}
+                      original={shown[`${one.key}a`]}
+                      version={other?.kind === "version" ? other.version : 1}
+                    />
+                  );
+                })}
+              </div>
             </section>
           ))}
         </div>
         <AskBox busy={busy} ask={ask} clear={asked.length ? clear : undefined} />
       </div>
-      {source && <div class="pane-side stays"><SourcePanel source={source.source} answer={source.answer} provenance={provenance} close={() => setSource(undefined)} /></div>}
+      {source && (
+        <div class="pane-side stays">
+          <SourcePanel source={source.source} answer={source.answer} provenance={provenance} close={() => setSource(undefined)} />
+        </div>
+      )}
     </div>
   );
 }
@@ -135,8 +195,18 @@ function AskBox({ busy, ask, clear }: { busy: boolean; ask: (question: Omit<Aske
   };
   return (
     <form class="ask" onSubmit={submit} aria-label="Ask">
-      <label class="hidden-text" htmlFor="prompt">Question</label>
-      <textarea id="prompt" name="prompt" class="input" rows={2} maxLength={MAX_PROMPT_CHARS} placeholder="Ask a question. Enter sends it, Shift and Enter begin a new line." onKeyDown={enter} />
+      <label class="hidden-text" htmlFor="prompt">
+        Question
+      </label>
+      <textarea
+        id="prompt"
+        name="prompt"
+        class="input"
+        rows={2}
+        maxLength={MAX_PROMPT_CHARS}
+        placeholder="Ask a question. Enter sends it, Shift and Enter begin a new line."
+        onKeyDown={enter}
+      />
       <div class="card-head">
         <details>
           <summary class="small">Options</summary>
@@ -147,8 +217,14 @@ function AskBox({ busy, ask, clear }: { busy: boolean; ask: (question: Omit<Aske
           </div>
         </details>
         <div class="buttons">
-          {clear && <button type="button" class="button quiet" disabled={busy} onClick={clear}>New conversation</button>}
-          <button class="button primary" disabled={busy}>{busy ? "Answering…" : "Ask"}</button>
+          {clear && (
+            <button type="button" class="button quiet" disabled={busy} onClick={clear}>
+              New conversation
+            </button>
+          )}
+          <button class="button primary" disabled={busy}>
+            {busy ? "Answering…" : "Ask"}
+          </button>
         </div>
       </div>
     </form>

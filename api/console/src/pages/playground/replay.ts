@@ -3,9 +3,20 @@ import { twig } from "../../session";
 
 const WAIT_MS = 120_000;
 
-interface Named { chunkId: string; documentTitle: string }
+interface Named {
+  chunkId: string;
+  documentTitle: string;
+}
 /** The report of one question: its new answer, and how its sources differ from the recorded one's. */
-export interface Replayed { answer: string | null; answered: boolean | null; error: { code: string; message: string } | null; sourcesGained?: Named[]; sourcesLost?: Named[]; sourcesKept?: number; latencyMs?: number }
+export interface Replayed {
+  answer: string | null;
+  answered: boolean | null;
+  error: { code: string; message: string } | null;
+  sourcesGained?: Named[];
+  sourcesLost?: Named[];
+  sourcesKept?: number;
+  latencyMs?: number;
+}
 
 /** The one question of a session as `version` answers it. */
 export async function replayOf(sessionId: string, version: number, signal: AbortSignal): Promise<Replayed> {

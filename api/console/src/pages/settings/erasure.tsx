@@ -6,7 +6,11 @@ import { Badge, Copy } from "../../ui/basics";
 import { Dialog } from "../../ui/dialog";
 import { Choice, Form, Text, textOf } from "../../ui/form";
 
-const KINDS: [string, string][] = [["userId", "A user"], ["sessionId", "A session"], ["interactionId", "One interaction"]];
+const KINDS: [string, string][] = [
+  ["userId", "A user"],
+  ["sessionId", "A session"],
+  ["interactionId", "One interaction"],
+];
 
 export function Erasure() {
   const [asked, setAsked] = useState<{ kind: string; id: string }>();
@@ -14,11 +18,26 @@ export function Erasure() {
   return (
     <section class="card" aria-label="Erasure">
       <h2>Erase personal text</h2>
-      <p class="muted">Questions, answers and comments of a user, a session or one interaction become unreadable for good, here and in every backup. Figures and the audit log stay valid.</p>
+      <p class="muted">
+        Questions, answers and comments of a user, a session or one interaction become unreadable for good, here and in every backup. Figures and the audit log
+        stay valid.
+      </p>
       <Form danger label="Erase…" name="Erase personal text" submit={async (data) => setAsked({ kind: textOf(data, "kind"), id: textOf(data, "id") })}>
-        <div class="grid-2"><Choice name="kind" label="What" options={KINDS} /><Text name="id" label="Its id" required pointer="/userId" /></div>
+        <div class="grid-2">
+          <Choice name="kind" label="What" options={KINDS} />
+          <Text name="id" label="Its id" required pointer="/userId" />
+        </div>
       </Form>
-      {asked && <Confirm asked={asked} close={() => setAsked(undefined)} begun={(begun) => { setAsked(undefined); setJob(begun); }} />}
+      {asked && (
+        <Confirm
+          asked={asked}
+          close={() => setAsked(undefined)}
+          begun={(begun) => {
+            setAsked(undefined);
+            setJob(begun);
+          }}
+        />
+      )}
       {job && <Receipt job={job} />}
     </section>
   );
@@ -33,8 +52,12 @@ function Confirm({ asked: { kind, id }, close, begun }: { asked: { kind: string;
   };
   return (
     <Dialog title="Erase for good?" close={close}>
-      <p class="muted">Everything that <b class="wrap">{id}</b> said becomes unreadable. Nobody can undo this.</p>
-      <Form danger label="Erase for good" cancel={close} submit={erase}><Text name="again" label="Type the id again" required autocomplete="off" /></Form>
+      <p class="muted">
+        Everything that <b class="wrap">{id}</b> said becomes unreadable. Nobody can undo this.
+      </p>
+      <Form danger label="Erase for good" cancel={close} submit={erase}>
+        <Text name="again" label="Type the id again" required autocomplete="off" />
+      </Form>
     </Dialog>
   );
 }
@@ -42,8 +65,17 @@ function Confirm({ asked: { kind, id }, close, begun }: { asked: { kind: string;
 function Receipt({ job }: { job: Job }) {
   return (
     <div class="note" role="status">
-      <p><Badge of={job.status} /> <Copy text={job.id} /></p>
-      {job.result && <details><summary>Receipt</summary><pre class="code soft" tabIndex={0}>{JSON.stringify(job.result, null, 2)}</pre></details>}
+      <p>
+        <Badge of={job.status} /> <Copy text={job.id} />
+      </p>
+      {job.result && (
+        <details>
+          <summary>Receipt</summary>
+          <pre class="code soft" tabIndex={0}>
+            {JSON.stringify(job.result, null, 2)}
+          </pre>
+        </details>
+      )}
     </div>
   );
 }

@@ -14,7 +14,10 @@ export function SettingsPage() {
   return (
     <>
       <Head title="Settings" about="Your organization, its keys and its limits." />
-      <div class="grid-cards"><OrganizationCard /><Erasure /></div>
+      <div class="grid-cards">
+        <OrganizationCard />
+        <Erasure />
+      </div>
       <Keys />
     </>
   );
@@ -30,19 +33,51 @@ function OrganizationCard() {
       {!!organization.failure && <Problem failure={organization.failure} retry={organization.reload} />}
       {!it && !organization.failure && <Loading what="the organization" />}
       {it && <Rename key={it.name} of={it} changed={organization.reload} />}
-      {it && <dl class="facts"><dt>Plan</dt><dd>{words(it.plan)}</dd><dt>Id</dt><dd><Copy text={it.id} /></dd></dl>}
+      {it && (
+        <dl class="facts">
+          <dt>Plan</dt>
+          <dd>{words(it.plan)}</dd>
+          <dt>Id</dt>
+          <dd>
+            <Copy text={it.id} />
+          </dd>
+        </dl>
+      )}
       {it && <Usage name="This minute" used={it.usage.minute} limit={it.limits.perMinute} />}
       {it && <Usage name="Today (UTC)" used={it.usage.today} limit={it.limits.perDay} />}
-      {it && <p class="small quiet">Plan and limits are set by whoever runs the server: <code>twig orgs set</code>.</p>}
+      {it && (
+        <p class="small quiet">
+          Plan and limits are set by whoever runs the server: <code>twig orgs set</code>.
+        </p>
+      )}
     </section>
   );
 }
 
 function Usage({ name, used, limit }: { name: string; used: number; limit: number }) {
-  return <div><p class="card-head"><span>{name}</span><span>{count(used)} of {count(limit)} requests</span></p><Meter value={used} max={limit} label={`Requests, ${name}`} /></div>;
+  return (
+    <div>
+      <p class="card-head">
+        <span>{name}</span>
+        <span>
+          {count(used)} of {count(limit)} requests
+        </span>
+      </p>
+      <Meter value={used} max={limit} label={`Requests, ${name}`} />
+    </div>
+  );
 }
 
 function Rename({ of, changed }: { of: Organization; changed: () => void }) {
-  const submit = async (data: FormData) => { await twig().organization.update({ name: textOf(data, "name") }); dispatchEvent(new Event("organization")); toast("The organization was renamed."); changed(); };
-  return <Form label="Rename" name="Rename the organization" submit={submit}><Text name="name" label="Name" value={of.name} required maxLength={120} /></Form>;
+  const submit = async (data: FormData) => {
+    await twig().organization.update({ name: textOf(data, "name") });
+    dispatchEvent(new Event("organization"));
+    toast("The organization was renamed.");
+    changed();
+  };
+  return (
+    <Form label="Rename" name="Rename the organization" submit={submit}>
+      <Text name="name" label="Name" value={of.name} required maxLength={120} />
+    </Form>
+  );
 }

@@ -7,14 +7,14 @@ import { type Listed, useList, useLoad } from "../../load";
 import { go, setQuery, to, usePlace } from "../../place";
 import { twig } from "../../session";
 import { Badge, Copy, Empty, Head, Loading, Secret, When, toast } from "../../ui/basics";
-import { Act, Ask, Dialog } from "../../ui/dialog";
-import { Choice, Form, Text, textOf } from "../../ui/form";
+import { Ask } from "../../ui/dialog";
+import { Choice } from "../../ui/form";
 import { List } from "../../ui/list";
 import { Problem } from "../../ui/problem";
+import { Acts } from "./acts";
 import { GROUPS, WebhookForm } from "./form";
 
 const CRUMB: [string, string] = ["Webhooks", to("/webhooks")];
-const DAY_S = 86_400;
 const POLL_MS = 2_000;
 
 export function NewWebhook() {
@@ -25,11 +25,19 @@ export function NewWebhook() {
       <Head title="New endpoint" crumb={CRUMB} />
       {made ? (
         <div class="card">
-          <p>The endpoint <b class="wrap">{made.url}</b> is registered.</p>
+          <p>
+            The endpoint <b class="wrap">{made.url}</b> is registered.
+          </p>
           <Secret label="This is its signing secret." text={made.secret ?? ""} />
-          <div class="buttons"><a class="button primary" href={to(`/webhooks/${made.id}`)}>To the endpoint</a></div>
+          <div class="buttons">
+            <a class="button primary" href={to(`/webhooks/${made.id}`)}>
+              To the endpoint
+            </a>
+          </div>
         </div>
-      ) : <WebhookForm label="Add endpoint" submit={create} cancel={() => go(to("/webhooks"))} />}
+      ) : (
+        <WebhookForm label="Add endpoint" submit={create} cancel={() => go(to("/webhooks"))} />
+      )}
     </>
   );
 }
@@ -39,99 +47,142 @@ export function WebhookDetail({ id }: { id: string }) {
   const tab = query.get("tab") ?? "deliveries";
   const webhook = useLoad((signal) => twig().webhooks.get(id, {}, { signal }), [id], true);
   const [status, type] = [query.get("status") ?? "", query.get("type") ?? ""];
-  const list = useList<Delivery>((cursor, signal) => twig().webhooks.deliveries(id, { limit: 50, cursor, ...(status && { status }), ...(type && { type }) }, { signal }), [id, status, type], true);
-  useLive(() => { list.reload(); webhook.reload(); }, (list.value?.length ?? 0) <= 50);
+  const list = useList<Delivery>(
+    (cursor, signal) => twig().webhooks.deliveries(id, { limit: 50, cursor, ...(status && { status }), ...(type && { type }) }, { signal }),
+    [id, status, type],
+    true,
+  );
+  useLive(
+    () => {
+      list.reload();
+      webhook.reload();
+    },
+    (list.value?.length ?? 0) <= 50,
+  );
   // An attempt is no event of the log.
   usePoll(list.reload, POLL_MS, (list.value?.length ?? 0) <= 50 && !!list.value?.some((one) => one.status === "pending"));
-  if (!webhook.value) return <><Head title="Endpoint" crumb={CRUMB} />{webhook.failure ? <Problem failure={webhook.failure} retry={webhook.reload} /> : <div class="card"><Loading what="the endpoint" /></div>}</>;
+  if (!webhook.value)
+    return (
+      <>
+        <Head title="Endpoint" crumb={CRUMB} />
+        {webhook.failure ? (
+          <Problem failure={webhook.failure} retry={webhook.reload} />
+        ) : (
+          <div class="card">
+            <Loading what="the endpoint" />
+          </div>
+        )}
+      </>
+    );
   const it = webhook.value;
-  const save = async (body: WebhookCreate) => { await twig().webhooks.update(id, body, { ifMatch: it.version }); toast("Saved."); webhook.reload(); };
-  const link = (name: string, label: string) => <a href={to(`/webhooks/${id}`, { tab: name === "deliveries" ? "" : name })} aria-current={tab === name ? "page" : undefined}>{label}</a>;
-  return (
-    <>
-      <Head title={it.url} crumb={CRUMB} about={<span class="meta"><Badge of={it.status} />{it.disabledReason && <span>{words(it.disabledReason)}</span>}<Copy text={it.id} short /></span>}><Acts of={it} changed={webhook.reload} list={list} /></Head>
-      <nav class="tabs" aria-label="Of this endpoint">{link("deliveries", "Deliveries")}{link("settings", "Settings")}</nav>
-      {tab === "settings" ? <WebhookForm key={it.version} webhook={it} label="Save changes" submit={save} /> : <Deliveries webhook={it} list={list} status={status} type={type} />}
-    </>
-  );
-}
-
-function Acts({ of: it, changed, list }: { of: Webhook; changed: () => void; list: Listed<Delivery> }) {
-  const set = async (status: "active" | "paused") => { await twig().webhooks.update(it.id, { status }); toast(status === "active" ? "It is told of events again." : "Paused. What happens meanwhile is not sent; Replay brings it."); changed(); };
-  const remove = async () => { await twig().webhooks.delete(it.id); toast("The endpoint was deleted."); go(to("/webhooks")); };
-  const test = async () => { const sent = await twig().webhooks.test(it.id); toast("A test message is on its way."); list.reload(); if (sent?.id) go(to(`/webhooks/${it.id}/deliveries/${sent.id}`)); };
-  return (
-    <>
-      <Act label="Send a test" primary act={test} />
-      {it.status === "active" ? <Ask label="Pause" danger={false} title="Pause this endpoint?" question="What happens while it is paused is not sent. Replay can bring it later." act={() => set("paused")} /> : <Act label="Resume" act={() => set("active")} />}
-      <Replay id={it.id} done={list.reload} />
-      <Rotate id={it.id} />
-      <Ask label="Delete" title="Delete this endpoint?" keep="Keep it" question="It is told nothing any more, and its delivery log goes." act={remove} />
-    </>
-  );
-}
-
-function Replay({ id, done }: { id: string; done: () => void }) {
-  const [open, setOpen] = useState(false);
-  const close = () => setOpen(false);
-  const submit = async (data: FormData) => {
-    const types = data.getAll("type").map(String).filter(Boolean);
-    await twig().webhooks.replay(id, { since: new Date(textOf(data, "since")), ...(types.length ? { types } : {}) });
-    toast("History is being sent again.");
-    close();
-    done();
+  const save = async (body: WebhookCreate) => {
+    await twig().webhooks.update(id, body, { ifMatch: it.version });
+    toast("Saved.");
+    webhook.reload();
   };
-  const local = new Date(Date.now() - DAY_S * 1000 - new Date().getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
-  return (
-    <>
-      <button type="button" class="button" onClick={() => setOpen(true)}>Replay</button>
-      {open && (
-        <Dialog title="Send history again" close={close}>
-          <p class="muted">Every message since then goes to this endpoint again, in order, with its first id.</p>
-          <Form label="Send again" cancel={close} submit={submit}>
-            <Text name="since" label="Since" type="datetime-local" value={local} required />
-            <Choice name="type" label="Messages" options={[["", "All that it is told of"], ...Object.values(GROUPS).flat().map((type): [string, string] => [type, type])]} />
-          </Form>
-        </Dialog>
-      )}
-    </>
+  const link = (name: string, label: string) => (
+    <a href={to(`/webhooks/${id}`, { tab: name === "deliveries" ? "" : name })} aria-current={tab === name ? "page" : undefined}>
+      {label}
+    </a>
   );
-}
-
-function Rotate({ id }: { id: string }) {
-  const [state, setState] = useState<{ open?: boolean; secret?: string }>({});
-  const close = () => setState({});
-  const submit = async (data: FormData) => { const after = await twig().webhooks.rotateSecret(id, { overlapSeconds: Number(textOf(data, "overlap")) }); setState({ open: true, secret: after.secret }); };
   return (
     <>
-      <button type="button" class="button" onClick={() => setState({ open: true })}>Rotate secret</button>
-      {state.open && (
-        <Dialog title="Rotate the signing secret" close={close}>
-          {state.secret ? <><Secret label="This is the new secret." text={state.secret} /><div class="buttons"><button type="button" class="button primary" onClick={close}>Done</button></div></> : (
-            <Form label="Rotate" cancel={close} submit={submit}><p class="muted">A new secret is made. Until the overlap ends, messages are signed with both.</p><Choice name="overlap" label="Both sign for" value={String(DAY_S)} options={[["0", "The old one ends now"], ["3600", "An hour"], [String(DAY_S), "A day"], [String(7 * DAY_S), "A week"]]} /></Form>
-          )}
-        </Dialog>
+      <Head
+        title={it.url}
+        crumb={CRUMB}
+        about={
+          <span class="meta">
+            <Badge of={it.status} />
+            {it.disabledReason && <span>{words(it.disabledReason)}</span>}
+            <Copy text={it.id} short />
+          </span>
+        }
+      >
+        <Acts of={it} changed={webhook.reload} list={list} />
+      </Head>
+      <nav class="tabs" aria-label="Of this endpoint">
+        {link("deliveries", "Deliveries")}
+        {link("settings", "Settings")}
+      </nav>
+      {tab === "settings" ? (
+        <WebhookForm key={it.version} webhook={it} label="Save changes" submit={save} />
+      ) : (
+        <Deliveries webhook={it} list={list} status={status} type={type} />
       )}
     </>
   );
 }
 
 function Deliveries({ webhook, list, status, type }: { webhook: Webhook; list: Listed<Delivery>; status: string; type: string }) {
-  const retry = async () => { const { retried } = await twig().webhooks.retryFailed(webhook.id); toast(`${plural(retried, "failed delivery", "failed deliveries")} will be sent again.`); list.reload(); };
+  const retry = async () => {
+    const { retried } = await twig().webhooks.retryFailed(webhook.id);
+    toast(`${plural(retried, "failed delivery", "failed deliveries")} will be sent again.`);
+    list.reload();
+  };
   return (
     <>
       <div class="filters">
-        <Choice name="status" label="Status" value={status} options={[["", "All"], ["pending", "Pending"], ["succeeded", "Succeeded"], ["failed", "Failed"]]} change={(value) => setQuery({ status: value })} />
-        <Choice name="type" label="Message" value={type} options={[["", "All"], ...[...Object.values(GROUPS).flat(), "webhook.test"].map((one): [string, string] => [one, one])]} change={(value) => setQuery({ type: value })} />
-        <Ask label="Retry all failed" danger={false} title="Send every failed delivery again?" question="Each goes out once more, now, and is retried as a new one would be." act={retry} />
+        <Choice
+          name="status"
+          label="Status"
+          value={status}
+          options={[
+            ["", "All"],
+            ["pending", "Pending"],
+            ["succeeded", "Succeeded"],
+            ["failed", "Failed"],
+          ]}
+          change={(value) => setQuery({ status: value })}
+        />
+        <Choice
+          name="type"
+          label="Message"
+          value={type}
+          options={[["", "All"], ...[...Object.values(GROUPS).flat(), "webhook.test"].map((one): [string, string] => [one, one])]}
+          change={(value) => setQuery({ type: value })}
+        />
+        <Ask
+          label="Retry all failed"
+          danger={false}
+          title="Send every failed delivery again?"
+          question="Each goes out once more, now, and is retried as a new one would be."
+          act={retry}
+        />
       </div>
-      <List of={list} what="deliveries" id={(row) => row.id} empty={<Empty icon="webhooks" title="No delivery here"><p>{status || type ? "Change the filters." : "Messages show here as they are sent. Send a test to see one."}</p></Empty>} columns={[
-        { head: "Message", cell: (row) => <><a class="link-row" href={to(`/webhooks/${webhook.id}/deliveries/${row.id}`)}>{row.type}</a>{row.replayed && <span class="sub">replayed</span>}</> },
-        { head: "Status", cell: (row) => <Badge of={row.status} /> },
-        { head: "Attempts", num: true, wide: true, cell: (row) => count(row.attempts?.length) },
-        { head: "Last answer", wide: true, cell: (row) => { const last = row.attempts?.at(-1); return last ? last.status ?? <span class="wrap">{last.error}</span> : "–"; } },
-        { head: "When", cell: (row) => <When at={row.createdAt} /> },
-      ]} />
+      <List
+        of={list}
+        what="deliveries"
+        id={(row) => row.id}
+        empty={
+          <Empty icon="webhooks" title="No delivery here">
+            <p>{status || type ? "Change the filters." : "Messages show here as they are sent. Send a test to see one."}</p>
+          </Empty>
+        }
+        columns={[
+          {
+            head: "Message",
+            cell: (row) => (
+              <>
+                <a class="link-row" href={to(`/webhooks/${webhook.id}/deliveries/${row.id}`)}>
+                  {row.type}
+                </a>
+                {row.replayed && <span class="sub">replayed</span>}
+              </>
+            ),
+          },
+          { head: "Status", cell: (row) => <Badge of={row.status} /> },
+          { head: "Attempts", num: true, wide: true, cell: (row) => count(row.attempts?.length) },
+          {
+            head: "Last answer",
+            wide: true,
+            cell: (row) => {
+              const last = row.attempts?.at(-1);
+              return last ? (last.status ?? <span class="wrap">{last.error}</span>) : "–";
+            },
+          },
+          { head: "When", cell: (row) => <When at={row.createdAt} /> },
+        ]}
+      />
     </>
   );
 }
