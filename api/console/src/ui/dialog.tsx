@@ -6,9 +6,14 @@ import { Problem } from "./problem";
 export function Dialog({ title, close, children }: { title: string; close: () => void; children: ComponentChildren }) {
   const element = useRef<HTMLDialogElement>(null);
   useLayoutEffect(() => {
+    const dialog = element.current!;
     const before = document.activeElement as HTMLElement | null;
-    element.current?.showModal();
-    return () => before?.focus?.();
+    dialog.showModal();
+    // While it is open nothing outside it can have the focus.
+    return () => {
+      dialog.close();
+      before?.focus?.();
+    };
   }, []);
   return (
     <dialog
