@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 use twig_retrieval::{
-    BuiltIn, Mode, Passage, Query, SpecIndex, confidence, embedding_text,
+    BuiltIn, Mode, Passage, Query, SpecIndex, confidence, embedding_texts,
     metrics::{Figures, figures, interval},
     search,
 };
@@ -86,19 +86,49 @@ fn refusal(model: BuiltIn, passages: &[Passage], vectors: &[Vec<f32>], queries: 
     }
 }
 
-/// The middle of the times of a hybrid search over 50,000 passages, the question's vector ready.
+/// Passages of a large index.
+const MANY: usize = 50_000;
+/// The words of each.
+const WORDS: usize = 100;
+
+/// Times of a hybrid search over many passages, the question's vector ready; and how many of the ten nearest by exact vectors are found. The passages are
+/// each made of two others, so that there are many without being the same.
 fn speed(model: BuiltIn, passages: &[Passage], vectors: &[Vec<f32>], queries: &[Asked]) {
-    let many = |n: usize| passages.iter().cloned().cycle().take(n).collect::<Vec<_>>();
-    let index = [Arc::new(SpecIndex::build(model.name(), many(50_000), vectors.iter().cloned().cycle().take(50_000).collect()))];
-    let mut times = Vec::new();
-    for asked in queries {
-        let vectors = HashMap::from([(model.name().to_owned(), model.embed_query(&asked.text))]);
-        let started = Instant::now();
-        std::hint::black_box(search(&index, &Query { text: &asked.text, vectors: &vectors, mode: Mode::Hybrid, limit: 8 }));
-        times.push(started.elapsed());
+    let firsts: Vec<usize> =
+        passages.iter().scan(0, |at, passage| Some(std::mem::replace(at, *at + embedding_texts(model.name(), std::slice::from_ref(passage)).len()))).collect();
+    let partner = |n: usize| (n * 7919 + n / passages.len() * 104_729) % passages.len();
+    let mixed = |n: usize| {
+        let (one, other) = (&passages[n % passages.len()], &passages[partner(n)]);
+        let words = one.text.split_whitespace().take(WORDS / 2).chain(other.text.split_whitespace().skip(n / passages.len()).take(WORDS / 2));
+        Passage { chunk_id: n.to_string(), document_id: n.to_string(), text: words.collect::<Vec<_>>().join(" "), ..one.clone() }
+    };
+    let vector = |n: usize| -> Vec<f32> {
+        let (one, other) = (&vectors[firsts[n % passages.len()]], &vectors[firsts[partner(n)]]);
+        let sum: Vec<f32> = one.iter().zip(other).map(|(x, y)| x * 0.6 + y * 0.4).collect();
+        let length = sum.iter().map(|x| x * x).sum::<f32>().sqrt();
+        sum.into_iter().map(|x| x / length).collect()
+    };
+    let (many, rows): (Vec<Passage>, Vec<Vec<f32>>) = (0..MANY).map(|n| (mixed(n), vector(n))).unzip();
+    let index = [Arc::new(SpecIndex::build(model.name(), many, rows.clone()))];
+    for (name, mode) in [("keyword", Mode::Keyword), ("vector", Mode::Vector), ("hybrid", Mode::Hybrid)] {
+        let (mut times, mut found) = (Vec::new(), 0);
+        for asked in queries {
+            let query = model.embed_query(&asked.text);
+            let vectors = HashMap::from([(model.name().to_owned(), query.clone())]);
+            let started = Instant::now();
+            let hits = search(&index, &Query { text: &asked.text, vectors: &vectors, mode, limit: 10 });
+            times.push(started.elapsed());
+            if mode == Mode::Vector {
+                let mut exact: Vec<(f32, usize)> = rows.iter().enumerate().map(|(n, row)| (row.iter().zip(&query).map(|(x, y)| x * y).sum(), n)).collect();
+                exact.sort_by(|a, b| b.0.total_cmp(&a.0));
+                let nearest: HashSet<String> = exact[..10].iter().map(|(_, n)| n.to_string()).collect();
+                found += hits.iter().filter(|hit| nearest.contains(&hit.passage.chunk_id)).count();
+            }
+        }
+        times.sort();
+        let recall = if mode == Mode::Vector { format!(", recall@10 of exact {:.3}", found as f64 / (10 * queries.len()) as f64) } else { String::new() };
+        println!("  {MANY} passages, {name:8} p50 {:.2?}, p95 {:.2?}{recall}", times[times.len() / 2], times[times.len() * 95 / 100]);
     }
-    times.sort();
-    println!("  50,000 passages: p50 {:.2?}, p95 {:.2?}", times[times.len() / 2], times[times.len() * 95 / 100]);
 }
 
 fn passages(folder: &Path, titled: bool) -> Result<Vec<Passage>, Box<dyn Error>> {
@@ -121,19 +151,27 @@ fn queries(folder: &Path) -> Result<Vec<Asked>, Box<dyn Error>> {
 }
 
 fn vectors(model: BuiltIn, passages: &[Passage], cache: &Path) -> Result<Vec<Vec<f32>>, Box<dyn Error>> {
-    let texts: Vec<String> = passages.iter().map(embedding_text).collect();
+    let texts = embedding_texts(model.name(), passages);
     if model == BuiltIn::Static {
         return Ok(model.embed_passages(&texts));
     }
     let variant = if passages.iter().any(|passage| !passage.title.is_empty()) { "titled" } else { "plain" };
-    let path = cache.join(format!("twig-measure-{}-{variant}.bin", model.name()));
+    let path = cache.join(format!("twig-measure-{}-{variant}-pieces2.bin", model.name()));
     if let Ok(bytes) = fs::read(&path)
         && bytes.len() == texts.len() * model.dimension() * 4
     {
         let numbers: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
         return Ok(numbers.chunks(model.dimension()).map(<[f32]>::to_vec).collect());
     }
-    let vectors = model.embed_passages(&texts);
+    // Both lanes at once: each has half of the cores.
+    let (one, other) = texts.split_at(texts.len() / 2);
+    let vectors = std::thread::scope(|scope| {
+        let asked = scope.spawn(|| one.iter().map(|text| model.embed_query(text)).collect::<Vec<_>>());
+        let mut rest = model.embed_passages(other);
+        let mut vectors = asked.join().unwrap_or_default();
+        vectors.append(&mut rest);
+        vectors
+    });
     fs::write(path, vectors.iter().flatten().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>())?;
     Ok(vectors)
 }

@@ -5,9 +5,13 @@
 mod choose;
 mod render;
 mod sentences;
-mod units;
+pub(crate) mod units;
 
-use crate::{search::Hit, strategy::judged_by};
+use crate::{
+    reader::{self, Reading},
+    search::Hit,
+    strategy::judged_by,
+};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Style {
@@ -39,23 +43,15 @@ pub struct Extracted {
 /// Hits are numbered from 1 in their order.
 #[must_use]
 pub fn answer(question: &str, hits: &[Hit], options: &AnswerOptions) -> Extracted {
-    let units: Vec<Vec<units::Unit>> = hits.iter().map(|hit| units::split(&hit.passage.text)).collect();
     // A follow-up's own words say what is asked; those carried over from the turns before have done their work in the search.
-    let chosen = choose::choose(judged_by(question), hits, &units, options);
-    render::render(&units, &chosen, options.max_tokens)
-}
-
-/// An answer's pieces with their citations, to be joined; none where nothing could be quoted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Quoted {
-    pub pieces: Vec<String>,
-}
-
-/// `answer` for a caller that streams.
-#[must_use]
-pub fn quote(question: &str, hits: &[Hit], max_tokens: usize, style: Style) -> Quoted {
-    let text = answer(question, hits, &AnswerOptions { max_tokens, style }).text;
-    Quoted { pieces: if text.is_empty() { Vec::new() } else { vec![text] } }
+    let question = judged_by(question);
+    let mut read = hits.to_vec();
+    if hits.iter().all(|hit| hit.reading.is_none()) {
+        reader::read(question, &mut read, None);
+    }
+    let readings: Vec<&Reading> = read.iter().map_while(|hit| hit.reading.as_deref()).collect();
+    let chosen = choose::choose(question, &read, &readings, options);
+    render::render(&readings, &chosen, options.max_tokens)
 }
 
 #[cfg(test)]

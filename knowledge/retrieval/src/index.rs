@@ -7,8 +7,8 @@ mod build;
 mod vectors;
 
 use crate::passage::Passage;
-use std::{collections::HashMap, sync::Arc};
-pub(crate) use vectors::Vectors;
+use std::sync::Arc;
+pub(crate) use vectors::{Quantised, Vectors};
 
 /// What a passage takes beside its text, and a term beside its letters.
 const PASSAGE_BYTES: usize = 400;
@@ -18,7 +18,8 @@ const TERM_BYTES: usize = 40;
 pub struct SpecIndex {
     pub model: String,
     pub(crate) passages: Vec<Arc<Passage>>,
-    pub(crate) terms: HashMap<Box<str>, u32>,
+    /// Sorted.
+    pub(crate) terms: Vec<Box<str>>,
     /// Of term n: `postings[offsets[n]..offsets[n + 1]]`.
     pub(crate) offsets: Vec<u32>,
     pub(crate) postings: Vec<Posting>,
@@ -38,7 +39,7 @@ pub(crate) struct Posting {
 }
 
 impl SpecIndex {
-    /// `vectors` are the passages' in the same order, or none at all for an index that is searched by keywords only.
+    /// `vectors` are those of `embedding_texts`, in the same order, or none at all for an index that is searched by keywords only.
     #[must_use]
     pub fn build(model_name: &str, passages: Vec<Passage>, vectors: Vec<Vec<f32>>) -> Self {
         build::build(model_name, passages, &vectors)
@@ -54,17 +55,32 @@ impl SpecIndex {
         self.passages.is_empty()
     }
 
+    #[must_use]
+    pub fn passages(&self) -> &[Arc<Passage>] {
+        &self.passages
+    }
+
     /// Bytes of memory, roughly.
     #[must_use]
     pub fn weight(&self) -> usize {
         let texts: usize = self.passages.iter().map(|passage| passage.text.len() + PASSAGE_BYTES).sum();
-        let terms: usize = self.terms.keys().map(|term| term.len() + TERM_BYTES).sum();
+        let terms: usize = self.terms.iter().map(|term| term.len() + TERM_BYTES).sum();
         texts + terms + self.postings.len() * size_of::<Posting>() + self.vectors.as_ref().map_or(0, Vectors::bytes)
     }
 
     pub(crate) fn postings_of(&self, term: &str) -> &[Posting] {
-        let Some(&id) = self.terms.get(term) else { return &[] };
-        let id = id as usize;
+        let Ok(id) = self.terms.binary_search_by(|known| (**known).cmp(term)) else { return &[] };
+        self.postings_at(id)
+    }
+
+    fn postings_at(&self, id: usize) -> &[Posting] {
         &self.postings[self.offsets[id] as usize..self.offsets[id + 1] as usize]
+    }
+
+    /// The terms that begin with this byte, with the number of passages that have each.
+    pub(crate) fn terms_on(&self, first: u8) -> impl Iterator<Item = (&str, usize)> {
+        let from = self.terms.partition_point(|term| term.as_bytes().first().copied().unwrap_or(0) < first);
+        let own = self.terms[from..].iter().take_while(move |term| term.as_bytes().first() == Some(&first));
+        own.enumerate().map(move |(place, term)| (&**term, self.postings_at(from + place).len()))
     }
 }

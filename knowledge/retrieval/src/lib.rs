@@ -10,14 +10,15 @@ mod index;
 pub mod metrics;
 mod model;
 mod passage;
+mod reader;
 mod search;
 mod strategy;
 mod terms;
 
 pub use answerable::{Confidence, confidence};
-pub use extractive::{AnswerOptions, Extracted, Quoted, Style, answer, quote};
+pub use extractive::{AnswerOptions, Extracted, Style, answer};
 pub use index::SpecIndex;
 pub use model::{BuiltIn, ModelError, count_tokens};
-pub use passage::{Passage, embedding_text};
+pub use passage::{Passage, embedding_text, embedding_texts};
 pub use search::{Hit, Mode, Query, search};
 pub use strategy::{ProviderReranker, Request, Retrieval, Step, Strategy, Turn, retrieve, retrieve_reranked_by, rewrite_by_rules};

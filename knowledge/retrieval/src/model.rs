@@ -5,7 +5,8 @@
 mod minilm;
 mod static_en;
 
-pub(crate) use static_en::{importance, load_importance};
+pub(crate) use minilm::{States, states};
+pub(crate) use static_en::{importance, is_known_word, load_importance};
 
 /// Why an embedded model could not be loaded or run.
 #[derive(Debug, thiserror::Error)]

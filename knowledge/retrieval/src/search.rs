@@ -10,10 +10,11 @@ mod top;
 use crate::{
     answerable::{self, HITS_JUDGED},
     fuse::{self, Candidate},
-    index::SpecIndex,
+    index::{Quantised, SpecIndex, Vectors},
     passage::Passage,
+    reader::Reading,
 };
-use keyword::Keywords;
+pub(crate) use keyword::Keywords;
 use serde::Deserialize;
 use std::{
     collections::{HashMap, HashSet},
@@ -57,6 +58,7 @@ pub struct Hit {
     /// What hits are sorted by, relative to this search's best.
     pub(crate) fused: f32,
     pub(crate) fingerprint: u64,
+    pub(crate) reading: Option<Arc<Reading>>,
 }
 
 /// The best passages over all these indexes, best first.
@@ -67,17 +69,17 @@ pub fn search(indexes: &[Arc<SpecIndex>], query: &Query<'_>) -> Vec<Hit> {
 
 /// As `search`, with coverage judged by the words of another text: those of the question itself where the query was rewritten.
 pub(crate) fn search_judged(indexes: &[Arc<SpecIndex>], query: &Query<'_>, judged_by: &str) -> Vec<Hit> {
-    let judge = Keywords::new(indexes, judged_by);
-    let mut hits: Vec<Hit> = Vec::new();
-    for candidate in candidates(indexes, query) {
-        if hits.len() >= query.limit {
+    let keywords = Keywords::new(indexes, query.text);
+    let other = (judged_by != query.text).then(|| Keywords::new(indexes, judged_by));
+    let judge = other.as_ref().unwrap_or(&keywords);
+    let mut distinct = fold::Distinct::default();
+    for candidate in candidates(indexes, query, &keywords) {
+        if distinct.len() >= query.limit {
             break;
         }
-        let hit = hit_of(indexes, &candidate, &judge);
-        if !fold::repeats(&hits, &hit) {
-            hits.push(hit);
-        }
+        distinct.push(hit_of(indexes, &candidate, judge));
     }
+    let mut hits = distinct.into_hits();
     score(query.mode, &mut hits);
     hits
 }
@@ -94,6 +96,7 @@ fn hit_of(indexes: &[Arc<SpecIndex>], candidate: &Candidate<'_>, judge: &Keyword
         coverage: judge.coverage(index, candidate.passage),
         fused: candidate.fused,
         fingerprint: index.fingerprints[number],
+        reading: None,
     }
 }
 
@@ -112,24 +115,23 @@ fn score(mode: Mode, hits: &mut [Hit]) {
 }
 
 /// The union of the best by keywords and the best by vectors of each model, fused and sorted.
-fn candidates<'a>(indexes: &'a [Arc<SpecIndex>], query: &Query<'_>) -> Vec<Candidate<'a>> {
-    let keywords = Keywords::new(indexes, query.text);
+fn candidates<'a>(indexes: &'a [Arc<SpecIndex>], query: &Query<'_>, keywords: &Keywords) -> Vec<Candidate<'a>> {
     let by_words = |index: &Arc<SpecIndex>| if query.mode == Mode::Vector { Vec::new() } else { keywords.scores(index) };
     let bm25: Vec<Vec<f32>> = indexes.iter().map(by_words).collect();
-    let cosines: Vec<Option<Vec<f32>>> = indexes.iter().map(|index| cosines(index, query)).collect();
+    let vectors: Vec<Option<(&Vectors, Quantised)>> = indexes.iter().map(|index| quantised(index, query)).collect();
     let mut found: HashSet<(usize, u32)> = HashSet::new();
     let mut top = Top::new(POOL, 0.0);
     for (index, scores) in bm25.iter().enumerate() {
-        top.offer(index, scores);
+        top.offer(index, (0u32..).zip(scores.iter().copied()));
     }
     found.extend(top.places());
     let models: HashSet<&str> = indexes.iter().map(|index| index.model.as_str()).collect();
     let mut groups = Vec::new();
     for model in models {
         let mut top = Top::new(POOL, f32::NEG_INFINITY);
-        let own = cosines.iter().enumerate().filter(|&(index, _)| indexes[index].model == model);
-        for (index, scores) in own.filter_map(|(index, scores)| Some((index, scores.as_ref()?))) {
-            top.offer(index, scores);
+        let own = vectors.iter().enumerate().filter(|&(index, _)| indexes[index].model == model);
+        for (index, (vectors, query)) in own.filter_map(|(index, own)| Some((index, own.as_ref()?))) {
+            top.offer(index, vectors.near(query).into_iter());
         }
         found.extend(top.places());
         groups.push(fuse::Group::new(model, &top.scores()));
@@ -137,19 +139,18 @@ fn candidates<'a>(indexes: &'a [Arc<SpecIndex>], query: &Query<'_>) -> Vec<Candi
     let ideal = keywords.ideal().max(f32::EPSILON);
     let gathered = found.into_iter().map(|(index, passage)| {
         let keyword = bm25[index].get(passage as usize).map(|score| score / ideal);
-        let cosine = cosines[index].as_ref().map(|scores| scores[passage as usize]);
+        let cosine = vectors[index].as_ref().map(|(vectors, query)| vectors.cosine(query, passage));
         Candidate { index, passage, model: &indexes[index].model, cosine, keyword, fused: 0.0 }
     });
     fuse::fuse(gathered.collect(), &groups)
 }
 
-fn cosines(index: &SpecIndex, query: &Query<'_>) -> Option<Vec<f32>> {
+fn quantised<'a>(index: &'a SpecIndex, query: &Query<'_>) -> Option<(&'a Vectors, Quantised)> {
     if query.mode == Mode::Keyword {
         return None;
     }
     let vectors = index.vectors.as_ref()?;
-    let vector = query.vectors.get(&index.model).filter(|vector| vector.len() == vectors.dimension())?;
-    Some(vectors.cosines(vector))
+    Some((vectors, vectors.query(query.vectors.get(&index.model)?)?))
 }
 
 #[cfg(test)]

@@ -6,9 +6,11 @@ mod cypress;
 mod rewrite;
 
 use crate::{
-    answerable,
+    answerable::{self, Confidence},
     index::SpecIndex,
-    search::{Hit, Mode, Query, search_judged},
+    model::BuiltIn,
+    reader::{self, HITS_READ},
+    search::{Hit, Keywords, Mode, Query, search_judged},
 };
 pub(crate) use rewrite::judged_by;
 pub use rewrite::{Turn, rewrite_by_rules};
@@ -29,7 +31,7 @@ pub enum Strategy {
     Cypress,
 }
 
-/// One step of a strategy, for the record: `expand`, `search`, `fuse`, `rerank`, `decide`.
+/// One step of a strategy, for the record: `expand`, `search`, `fuse`, `rerank`, `read`, `decide`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Step {
     pub name: &'static str,
@@ -73,14 +75,13 @@ pub fn retrieve_reranked_by(request: &Request<'_>, reranker: &ProviderReranker<'
 
 fn retrieve_with(request: &Request<'_>, reranker: Option<&ProviderReranker<'_>>) -> Retrieval {
     let mut steps = Vec::new();
-    let hits = match request.strategy {
-        Strategy::Redwood | Strategy::Cedar => {
-            let all: Vec<Arc<SpecIndex>> = request.first_tier.iter().chain(request.second_tier).cloned().collect();
-            search_step(request, &all, request.query, request.vectors, request.limit, &mut steps)
-        }
-        Strategy::Cypress => cypress::run(request, reranker, &mut steps),
+    let all: Vec<Arc<SpecIndex>> = request.first_tier.iter().chain(request.second_tier).cloned().collect();
+    let limit = request.limit.max(HITS_READ);
+    let mut hits = match request.strategy {
+        Strategy::Redwood | Strategy::Cedar => search_step(request, &all, request.query, request.vectors, limit, &mut steps),
+        Strategy::Cypress => cypress::run(request, reranker, limit, &mut steps),
     };
-    let confidence = answerable::confidence(&hits);
+    let confidence = if BuiltIn::MiniLm.load().is_ok() { read_step(request, &all, &mut hits, &mut steps) } else { answerable::confidence(&hits) };
     let mut hits = relevant(hits);
     hits.truncate(request.limit);
     if let Some(least) = request.min_score {
@@ -91,6 +92,23 @@ fn retrieve_with(request: &Request<'_>, reranker: Option<&ProviderReranker<'_>>)
     Retrieval { hits, steps, answerable, confidence: confidence.value }
 }
 
+/// Reads the first hits and sorts them by how likely each answers; the others follow as they were.
+fn read_step(request: &Request<'_>, indexes: &[Arc<SpecIndex>], hits: &mut Vec<Hit>, steps: &mut Vec<Step>) -> Confidence {
+    let question = judged_by(request.query);
+    reader::read(question, hits, Some(&Keywords::new(indexes, question)));
+    let probability = |hit: &Hit| hit.reading.as_ref().and_then(|reading| reading.probability);
+    hits.sort_by(|a, b| probability(b).unwrap_or(-1.0).total_cmp(&probability(a).unwrap_or(-1.0)).then(b.fused.total_cmp(&a.fused)));
+    let best = hits.iter().map(|hit| hit.fused).fold(f32::EPSILON, f32::max);
+    let mut last = 1.0;
+    for hit in hits.iter_mut() {
+        hit.score = probability(hit).unwrap_or_else(|| (last * (hit.fused / best)).clamp(0.0, 1.0)).min(last);
+        last = hit.score;
+    }
+    steps.push(Step { name: "read", detail: json!({ "by": BuiltIn::MiniLm.name(), "candidates": read(hits) }) });
+    let value = hits.first().and_then(probability).unwrap_or(0.0);
+    Confidence { value, answerable: value >= answerable::THRESHOLD }
+}
+
 /// A hit's fused score beside the best's, below which it is no source of an answer.
 const MIN_SHARE_OF_BEST: f32 = 0.4;
 /// A hit's own confidence, below which it is no source of an answer, as a share of the best's.
@@ -99,8 +117,12 @@ const MIN_SHARE_OF_CONFIDENCE: f32 = 0.25;
 /// The hits that an answer may rest on: those far below the best are not sources of it.
 fn relevant(mut hits: Vec<Hit>) -> Vec<Hit> {
     let best = hits.iter().map(|hit| hit.fused).fold(0.0, f32::max);
-    let surest = hits.iter().map(answerable::probability).fold(0.0, f32::max);
-    hits.retain(|hit| hit.fused >= best * MIN_SHARE_OF_BEST && answerable::probability(hit) >= surest * MIN_SHARE_OF_CONFIDENCE);
+    let probability = |hit: &Hit| hit.reading.as_ref().and_then(|reading| reading.probability);
+    let surest = hits.iter().map(|hit| probability(hit).unwrap_or_else(|| answerable::probability(hit))).fold(0.0, f32::max);
+    hits.retain(|hit| match probability(hit) {
+        Some(own) => own >= surest * MIN_SHARE_OF_CONFIDENCE,
+        None => hit.fused >= best * MIN_SHARE_OF_BEST && answerable::probability(hit) >= surest * MIN_SHARE_OF_CONFIDENCE,
+    });
     hits
 }
 
@@ -116,6 +138,15 @@ fn search_step(
     let hits = search_judged(indexes, &Query { text, vectors, mode: request.mode, limit }, judged_by(request.query));
     steps.push(Step { name: "search", detail: json!({ "query": text, "candidates": candidates(&hits) }) });
     hits
+}
+
+/// What was read of the hits, and what it says.
+fn read(hits: &[Hit]) -> Value {
+    let row = |hit: &Hit| {
+        let reading = hit.reading.as_ref()?;
+        Some(json!({ "chunkId": hit.passage.chunk_id, "probability": rounded(reading.probability?), "because": reading.features }))
+    };
+    hits.iter().filter_map(row).collect()
 }
 
 fn candidates(hits: &[Hit]) -> Value {

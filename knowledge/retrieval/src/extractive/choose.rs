@@ -1,11 +1,12 @@
-//! Which units answer the question: scored by the question's words they hold and by meaning, taken best first without saying anything twice.
+//! Which units answer the question: of those that were read, the best first without saying anything twice, each with what must be read with it.
 
 use super::{
     AnswerOptions, Style,
     units::{Kind, Unit},
 };
 use crate::{
-    model::{BuiltIn, dot, importance},
+    model::{dot, importance, states},
+    reader::{Reading, term_set},
     search::Hit,
     terms,
 };
@@ -24,29 +25,17 @@ struct Scored {
     terms: HashSet<String>,
 }
 
-/// What is known of a question.
-struct Asked {
-    terms: Vec<(String, f32)>,
-    total: f32,
-    vector: Vec<f32>,
-    wants_number: bool,
-    wants_steps: bool,
-}
-
-const WORDS_WEIGHT: f32 = 0.55;
-const MEANING_WEIGHT: f32 = 0.45;
-/// A word in the heading above counts half: it says what the unit is about, not that the unit says it.
-const CONTEXT_WORTH: f32 = 0.5;
-const NUMBER_BONUS: f32 = 0.08;
-const CODE_BONUS: f32 = 0.05;
-/// What a hit's rank may take off its units' scores.
-const RANK_WEIGHT: f32 = 0.35;
+const CODE_BONUS: f32 = 0.06;
+/// What a hit's place among the sources may take off its units' scores.
+const RANK_WEIGHT: f32 = 0.3;
 /// Units whose words are shared to this part say the same.
 const SAME: f32 = 0.7;
 /// A stored question this near to the one asked is answered by its whole answer.
 const SAME_QUESTION: f32 = 0.6;
-/// The units of the few best sources are enough to choose from.
-const HITS_READ: usize = 8;
+/// Of that nearness, what words in common say; the rest is meaning.
+const WORDS_WEIGHT: f32 = 0.3;
+/// A heading or a fragment says little.
+const LEAST_TERMS: usize = 2;
 
 struct Limits {
     units: usize,
@@ -58,35 +47,36 @@ struct Limits {
 
 fn limits(style: Style) -> Limits {
     match style {
-        Style::Concise => Limits { units: 1, least_share: 0.75, items: 8 },
-        Style::Balanced => Limits { units: 3, least_share: 0.65, items: 12 },
-        Style::Detailed => Limits { units: 6, least_share: 0.5, items: 20 },
-        Style::Technical => Limits { units: 5, least_share: 0.55, items: 20 },
+        Style::Concise => Limits { units: 1, least_share: 0.9, items: 12 },
+        Style::Balanced => Limits { units: 3, least_share: 0.8, items: 12 },
+        Style::Detailed => Limits { units: 6, least_share: 0.65, items: 20 },
+        Style::Technical => Limits { units: 5, least_share: 0.7, items: 20 },
     }
 }
 
 /// The places chosen, the best first; what must be read before a unit stands before it.
-pub(super) fn choose(question: &str, hits: &[Hit], units: &[Vec<Unit>], options: &AnswerOptions) -> Vec<Vec<Place>> {
-    let asked = Asked::of(question);
-    let best_hit = hits.iter().map(|hit| hit.fused).fold(f32::EPSILON, f32::max);
-    if let Some(pair) = stored_answer(&asked, hits, units) {
+pub(super) fn choose(question: &str, hits: &[Hit], readings: &[&Reading], options: &AnswerOptions) -> Vec<Vec<Place>> {
+    if let Some(pair) = stored_answer(question, hits, readings) {
         return pair;
     }
+    let surest = readings.iter().filter_map(|reading| reading.probability).fold(f32::EPSILON, f32::max);
+    let wants_code = wants_steps(question) || options.style == Style::Technical;
     let mut scored = Vec::new();
-    for (number, (hit, units)) in hits.iter().zip(units).enumerate().take(HITS_READ) {
-        let rank = 1.0 - RANK_WEIGHT * (1.0 - (hit.fused / best_hit).clamp(0.0, 1.0));
-        let context = [hit.passage.title.as_str(), &hit.passage.heading_path.join(" ")].join(" ");
-        for (place, unit) in units.iter().enumerate().filter(|(_, unit)| !unit.header && !has_marker(&unit.text)) {
-            let lead = unit.lead.map(|lead| units[lead].text.as_str()).unwrap_or_default();
-            let (score, terms) = asked.score(unit, &format!("{context} {} {lead}", unit.heading), options.style);
-            scored.push(Scored { place: Place { hit: number, unit: place }, score: score * rank, terms });
+    for (hit, reading) in readings.iter().enumerate() {
+        let rank = 1.0 - RANK_WEIGHT * (1.0 - (reading.probability.unwrap_or(0.0) / surest).clamp(0.0, 1.0));
+        for (place, unit) in reading.units.iter().enumerate().filter(|(_, unit)| !unit.header && !has_marker(&unit.text)) {
+            let Some(worth) = reading.worth[place] else { continue };
+            let terms = term_set(&unit.text);
+            let bonus = if wants_code && unit.kind == Kind::Code { CODE_BONUS } else { 0.0 };
+            let little = if terms.len() < LEAST_TERMS || unit.text.ends_with('?') { 0.5 } else { 1.0 };
+            scored.push(Scored { place: Place { hit, unit: place }, score: (worth + bonus) * rank * little, terms });
         }
     }
     scored.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.place.cmp(&b.place)));
-    pick(&scored, units, &limits(options.style))
+    pick(&scored, readings, &limits(options.style), wants_steps(question))
 }
 
-fn pick(scored: &[Scored], units: &[Vec<Unit>], limits: &Limits) -> Vec<Vec<Place>> {
+fn pick(scored: &[Scored], readings: &[&Reading], limits: &Limits, wants_steps: bool) -> Vec<Vec<Place>> {
     let Some(best) = scored.first().map(|best| best.score).filter(|&score| score > 0.0) else { return Vec::new() };
     let mut picked: Vec<&Scored> = Vec::new();
     let mut taken: HashSet<Place> = HashSet::new();
@@ -99,14 +89,14 @@ fn pick(scored: &[Scored], units: &[Vec<Unit>], limits: &Limits) -> Vec<Vec<Plac
             continue;
         }
         picked.push(unit);
-        let group: Vec<Place> = with_company(unit.place, &units[unit.place.hit], limits).into_iter().filter(|&place| taken.insert(place)).collect();
-        groups.push(group);
+        let company = with_company(unit.place, &readings[unit.place.hit].units, limits, wants_steps);
+        groups.push(company.into_iter().filter(|&place| taken.insert(place)).collect());
     }
     groups
 }
 
-/// The unit with what must be read before it and, for a lead-in, with what it leads to.
-fn with_company(place: Place, units: &[Unit], limits: &Limits) -> Vec<Place> {
+/// The unit with what must be read before it; for a lead-in, with what it leads to; for a step, with the other steps.
+fn with_company(place: Place, units: &[Unit], limits: &Limits, wants_steps: bool) -> Vec<Place> {
     let at = |unit| Place { hit: place.hit, unit };
     let mut company = Vec::new();
     let unit = &units[place.unit];
@@ -118,7 +108,13 @@ fn with_company(place: Place, units: &[Unit], limits: &Limits) -> Vec<Place> {
             company.push(at(place.unit - 1));
         }
     }
-    company.push(place);
+    let in_list = |other: &Unit| unit.list.is_some() && other.list == unit.list;
+    if unit.numbered || wants_steps && unit.lead.is_some() {
+        let steps = units.iter().enumerate().filter(|(number, other)| (in_list(other) || *number == place.unit) && !has_marker(&other.text));
+        company.extend(steps.map(|(unit, _)| at(unit)).take(limits.items));
+    } else {
+        company.push(place);
+    }
     let led = units.iter().enumerate().filter(|(_, led)| led.lead == Some(place.unit) && !has_marker(&led.text));
     company.extend(led.map(|(unit, _)| at(unit)).take(limits.items));
     company
@@ -126,7 +122,25 @@ fn with_company(place: Place, units: &[Unit], limits: &Limits) -> Vec<Place> {
 
 fn points_back(sentence: &str) -> bool {
     let first = sentence.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
-    matches!(first, "It" | "They" | "This" | "That" | "These" | "Those" | "He" | "She" | "Its" | "Their" | "Otherwise" | "However" | "Then" | "Instead")
+    matches!(
+        first,
+        "It" | "They"
+            | "This"
+            | "That"
+            | "These"
+            | "Those"
+            | "He"
+            | "She"
+            | "Its"
+            | "Their"
+            | "Otherwise"
+            | "However"
+            | "Then"
+            | "Instead"
+            | "Until"
+            | "After"
+            | "Later"
+    )
 }
 
 fn same(a: &Scored, b: &Scored) -> bool {
@@ -138,13 +152,13 @@ fn same(a: &Scored, b: &Scored) -> bool {
 }
 
 /// A passage that is a stored question and answer, where the question is the one asked: all of its answer.
-fn stored_answer(asked: &Asked, hits: &[Hit], units: &[Vec<Unit>]) -> Option<Vec<Vec<Place>>> {
+fn stored_answer(question: &str, hits: &[Hit], readings: &[&Reading]) -> Option<Vec<Vec<Place>>> {
     let mut best: Option<(f32, usize, String)> = None;
-    for (number, (hit, units)) in hits.iter().zip(units).enumerate().take(HITS_READ) {
-        let inside = units.iter().map(|unit| unit.heading.as_str());
+    for (number, (hit, reading)) in hits.iter().zip(readings).enumerate() {
+        let inside = reading.units.iter().map(|unit| unit.heading.as_str());
         let headings: HashSet<&str> = inside.chain(hit.passage.heading_path.last().map(String::as_str)).filter(|heading| heading.ends_with('?')).collect();
         for heading in headings {
-            let likeness = asked.likeness(heading);
+            let likeness = likeness(question, heading);
             if likeness >= SAME_QUESTION && best.as_ref().is_none_or(|(known, _, _)| likeness > *known) {
                 best = Some((likeness, number, heading.to_owned()));
             }
@@ -152,9 +166,23 @@ fn stored_answer(asked: &Asked, hits: &[Hit], units: &[Vec<Unit>]) -> Option<Vec
     }
     let (_, hit, heading) = best?;
     let of_pair = |unit: &Unit| unit.heading == heading || unit.heading.is_empty() && hits[hit].passage.heading_path.last() == Some(&heading);
-    let places = units[hit].iter().enumerate().filter(|(_, unit)| of_pair(unit) && !has_marker(&unit.text));
+    let places = readings[hit].units.iter().enumerate().filter(|(_, unit)| of_pair(unit) && !has_marker(&unit.text));
     let places: Vec<Place> = places.map(|(unit, _)| Place { hit, unit }).collect();
     if places.is_empty() { None } else { Some(vec![places]) }
+}
+
+/// How alike two questions are, 0 to 1.
+fn likeness(question: &str, other: &str) -> f32 {
+    let theirs = term_set(other);
+    let terms: Vec<(bool, f32)> = terms::query_terms(question)
+        .iter()
+        .filter(|term| !terms::is_stop_word(&term.word))
+        .map(|term| (theirs.contains(&term.term), importance(&term.word)))
+        .collect();
+    let all: f32 = terms.iter().map(|(_, weight)| weight).sum();
+    let held: f32 = terms.iter().filter(|(held, _)| *held).map(|(_, weight)| weight).sum();
+    let words = if all > 0.0 { held / all } else { 0.0 };
+    WORDS_WEIGHT * words + (1.0 - WORDS_WEIGHT) * dot(&states(question).vector, &states(other).vector).max(0.0)
 }
 
 /// A text of the source that would read as a citation cannot be told from one, except in code.
@@ -170,89 +198,10 @@ fn has_marker(text: &str) -> bool {
     outside_code.iter().any(|piece| piece.split('[').skip(1).any(marks))
 }
 
-impl Asked {
-    fn of(question: &str) -> Self {
-        let mut words = terms::query_terms(question);
-        if words.iter().any(|term| !terms::is_stop_word(&term.word)) {
-            words.retain(|term| !terms::is_stop_word(&term.word));
-        }
-        let terms: Vec<(String, f32)> = words.into_iter().map(|term| (term.term, importance(&term.word))).collect();
-        let lower = question.to_lowercase();
-        let any = |phrases: &[&str]| phrases.iter().any(|phrase| lower.contains(phrase));
-        Self {
-            total: terms.iter().map(|(_, weight)| weight).sum::<f32>().max(f32::EPSILON),
-            terms,
-            vector: BuiltIn::Static.embed_query(question),
-            wants_number: any(&[
-                "how many",
-                "how much",
-                "how long",
-                "how often",
-                "how old",
-                "how far",
-                "how big",
-                "how large",
-                "when ",
-                "cost",
-                "price",
-                "limit",
-                "maximum",
-                "minimum",
-            ]),
-            wants_steps: any(&["how do i", "how can i", "how to", "how do you", "command", "example", "code", "configure", "snippet"]),
-        }
-    }
+#[rustfmt::skip]
+const ASKING_FOR_STEPS: &[&str] = &["how do i", "how can i", "how to", "how do you", "how should", "steps", "command", "example", "code", "configure", "snippet", "show me", "script", "what do i need"];
 
-    fn score(&self, unit: &Unit, context: &str, style: Style) -> (f32, HashSet<String>) {
-        let own = term_set(&unit.text);
-        let around = term_set(context);
-        let held = |(term, weight): &(String, f32)| {
-            if own.contains(term) {
-                *weight
-            } else if around.contains(term) {
-                weight * CONTEXT_WORTH
-            } else {
-                0.0
-            }
-        };
-        let words = self.terms.iter().map(held).sum::<f32>() / self.total;
-        let meaning = dot(&self.vector, &BuiltIn::Static.embed_query(&unit.text)).max(0.0);
-        let mut score = WORDS_WEIGHT * words + MEANING_WEIGHT * meaning;
-        if self.wants_number && says_number(&unit.text) {
-            score += NUMBER_BONUS;
-        }
-        if unit.kind == Kind::Code && (self.wants_steps || style == Style::Technical) {
-            score += CODE_BONUS;
-        }
-        if own.len() < 2 || unit.text.ends_with('?') {
-            score *= 0.5;
-        }
-        (score, own)
-    }
-
-    /// How alike two questions are, 0 to 1.
-    fn likeness(&self, question: &str) -> f32 {
-        let other = term_set(question);
-        let held: f32 = self.terms.iter().filter(|(term, _)| other.contains(term)).map(|(_, weight)| weight).sum();
-        WORDS_WEIGHT * held / self.total + MEANING_WEIGHT * dot(&self.vector, &BuiltIn::Static.embed_query(question)).max(0.0)
-    }
-}
-
-fn term_set(text: &str) -> HashSet<String> {
-    let mut set = HashSet::new();
-    terms::for_each_term(text, |term, word| {
-        if !terms::is_stop_word(word) {
-            set.insert(term.to_owned());
-        }
-    });
-    set
-}
-
-const NUMBER_WORDS: &[&str] = &[
-    "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "fifteen", "twenty", "thirty", "forty", "fifty",
-    "sixty", "seventy", "eighty", "ninety", "hundred", "thousand", "million",
-];
-
-fn says_number(text: &str) -> bool {
-    text.contains(|c: char| c.is_ascii_digit()) || text.split(|c: char| !c.is_alphabetic()).any(|word| NUMBER_WORDS.contains(&word.to_lowercase().as_str()))
+fn wants_steps(question: &str) -> bool {
+    let lower = question.to_lowercase();
+    ASKING_FOR_STEPS.iter().any(|phrase| lower.contains(phrase))
 }

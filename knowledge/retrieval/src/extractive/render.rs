@@ -5,13 +5,14 @@ use super::{
     choose::Place,
     units::{Kind, Unit},
 };
-use crate::model::count_tokens;
+use crate::{model::count_tokens, reader::Reading};
 use std::fmt::Write;
 
 /// A marker with its space and brackets.
 const TOKENS_OF_A_MARKER: usize = 3;
 
-pub(super) fn render(units: &[Vec<Unit>], groups: &[Vec<Place>], max_tokens: usize) -> Extracted {
+pub(super) fn render(readings: &[&Reading], groups: &[Vec<Place>], max_tokens: usize) -> Extracted {
+    let units: Vec<&[Unit]> = readings.iter().map(|reading| reading.units.as_slice()).collect();
     let cost = |place: &Place| count_tokens(&units[place.hit][place.unit].text) + TOKENS_OF_A_MARKER;
     let mut left = max_tokens;
     let mut places: Vec<Place> = Vec::new();

@@ -101,6 +101,8 @@ fn folded(text: &str) -> String {
 const BLOCK: &str = "([A-Z][a-z]{2,8} [a-z]{3,9}( [a-z]{2,9}){0,5}[.!?:] ?){1,3}|- [a-z]{3,9} [a-z]{3,9}|\\| [a-z]{3,9} \\| [a-z]{3,9} \\||### [A-Z][a-z]{3,9} [a-z]{3,9}\\?|[A-Z][a-z]{3,6}: [a-z]{3,9}|```|\\[[0-9]\\] e\\.g\\. [a-z]{3,9}";
 
 proptest! {
+    // Each case is read by the transformer.
+    #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
     fn every_piece_stands_in_the_source_cited_behind_it(
         texts in proptest::collection::vec(proptest::collection::vec((BLOCK, "\n|\n\n|\n  "), 1..8), 1..4),

@@ -4,7 +4,7 @@ use super::sentences;
 use crate::model::count_tokens;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Sentence,
     Item,
     Row,
@@ -14,18 +14,22 @@ pub(super) enum Kind {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Unit {
-    pub(super) kind: Kind,
+pub(crate) struct Unit {
+    pub(crate) kind: Kind,
     /// As it stands in the passage; white space is folded but for the lines of code and records.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// The unit that must be read first: a list's or code block's lead-in, a table's header.
-    pub(super) lead: Option<usize>,
+    pub(crate) lead: Option<usize>,
     /// Units of one block stand together.
-    pub(super) block: usize,
+    pub(crate) block: usize,
     /// The nearest heading above it in the passage.
-    pub(super) heading: String,
+    pub(crate) heading: String,
     /// A table's header says nothing alone.
-    pub(super) header: bool,
+    pub(crate) header: bool,
+    /// Items of one list stand together.
+    pub(crate) list: Option<usize>,
+    /// A step of many says little alone.
+    pub(crate) numbered: bool,
 }
 
 /// A record longer than this is told line by line.
@@ -40,9 +44,11 @@ struct Splitter {
     heading: String,
     /// A sentence that ends in a colon, waiting for what it introduces.
     lead: Option<usize>,
+    /// The list that is under way.
+    list: Option<usize>,
 }
 
-pub(super) fn split(text: &str) -> Vec<Unit> {
+pub(crate) fn split(text: &str) -> Vec<Unit> {
     let mut splitter = Splitter::default();
     let lines: Vec<&str> = text.lines().collect();
     let mut at = 0;
@@ -57,6 +63,9 @@ impl Splitter {
     fn block(&mut self, lines: &[&str]) -> usize {
         self.block += 1;
         let first = lines[0].trim();
+        if !first.is_empty() && !is_item(first) {
+            self.list = None;
+        }
         if first.is_empty() || first.chars().all(|c| matches!(c, '-' | '*' | '_' | '=' | ' ')) {
             return 1;
         }
@@ -78,7 +87,7 @@ impl Splitter {
     }
 
     fn push(&mut self, kind: Kind, text: String, lead: Option<usize>) -> usize {
-        self.units.push(Unit { kind, text, lead, block: self.block, heading: self.heading.clone(), header: false });
+        self.units.push(Unit { kind, text, lead, block: self.block, heading: self.heading.clone(), header: false, list: None, numbered: false });
         self.units.len() - 1
     }
 
@@ -120,7 +129,9 @@ impl Splitter {
         let text = sentences::fold_space(&lines[..count].join(" "));
         let lead = self.lead;
         if count_tokens(&text) <= TOKENS_OF_AN_ITEM {
-            self.push(Kind::Item, text, lead);
+            let list = *self.list.get_or_insert(self.block);
+            let unit = self.push(Kind::Item, text, lead);
+            (self.units[unit].list, self.units[unit].numbered) = (Some(list), lines[0].trim().starts_with(|c: char| c.is_ascii_digit()));
         } else {
             for sentence in sentences::split(&text) {
                 self.push(Kind::Sentence, sentence, lead);

@@ -2,7 +2,7 @@
 
 use super::{Posting, SpecIndex, Vectors};
 use crate::{
-    passage::{Passage, heading_line},
+    passage::{Passage, body, heading_line, pieces},
     terms::{fold, for_each_term},
 };
 use std::{
@@ -31,26 +31,28 @@ pub(super) fn build(model: &str, passages: Vec<Passage>, vectors: &[Vec<f32>]) -
             });
         };
         count(&heading_line(passage), HEADING_QUARTERS);
-        count(&passage.text, TEXT_QUARTERS);
+        count(body(passage), TEXT_QUARTERS);
         for (&id, &quarters) in &counts {
             lists[id as usize].push(Posting { passage: number, quarters: u8::try_from(quarters).unwrap_or(u8::MAX) });
         }
         lengths.push(length as f32 / TEXT_QUARTERS as f32);
     }
+    let mut terms: Vec<(Box<str>, u32)> = terms.into_iter().collect();
+    terms.sort_unstable();
     let mut offsets = Vec::with_capacity(lists.len() + 1);
     let mut postings = Vec::with_capacity(lists.iter().map(Vec::len).sum());
-    for list in lists {
+    for (_, id) in &terms {
         offsets.push(u32::try_from(postings.len()).expect("an index has fewer than four billion postings"));
-        postings.extend(list);
+        postings.append(&mut lists[*id as usize]);
     }
     offsets.push(u32::try_from(postings.len()).expect("an index has fewer than four billion postings"));
     SpecIndex {
         model: model.to_owned(),
         fingerprints: passages.iter().map(fingerprint).collect(),
         total_length: lengths.iter().map(|&length| f64::from(length)).sum(),
-        vectors: Vectors::new(vectors, passages.len()),
+        vectors: Vectors::new(vectors, passages.iter().map(|passage| pieces(model, passage).len())),
         passages: passages.into_iter().map(Arc::new).collect(),
-        terms,
+        terms: terms.into_iter().map(|(term, _)| term).collect(),
         offsets,
         postings,
         lengths,

@@ -35,6 +35,11 @@ pub(crate) fn importance(word: &str) -> f32 {
     table().get(word).copied().unwrap_or(if word.chars().count() < 2 { 0.1 } else { UNKNOWN_WORD_IMPORTANCE })
 }
 
+/// Whether the vocabulary has the word as a whole, so that it is hardly a misspelling.
+pub(crate) fn is_known_word(word: &str) -> bool {
+    table().contains_key(word)
+}
+
 pub(crate) fn load_importance() {
     table();
 }

@@ -1,6 +1,6 @@
 //! The indexed word that a misspelt one most likely means.
 
-use crate::{index::SpecIndex, terms::WHOLE};
+use crate::{index::SpecIndex, model::is_known_word};
 use std::sync::Arc;
 
 /// Shorter words are each other's neighbours by chance.
@@ -8,20 +8,19 @@ const LEAST_LETTERS: usize = 4;
 /// From here on a word may have two mistakes.
 const LETTERS_FOR_TWO: usize = 8;
 
-/// Only asked for words that no passage has, so that a word spelt right is never bent. A word of other letters than a to z is left alone.
-pub(super) fn nearest(indexes: &[Arc<SpecIndex>], word: &str) -> Option<String> {
-    if word.len() < LEAST_LETTERS || !word.bytes().all(|byte| byte.is_ascii_lowercase()) {
+/// The term nearest to a word's own. Only asked for words that no passage has, so that a word spelt right is never bent; one of other letters than a to z is
+/// left alone, and so is one that the language has.
+pub(super) fn nearest(indexes: &[Arc<SpecIndex>], written: &str, word: &str) -> Option<String> {
+    if word.len() < LEAST_LETTERS || is_known_word(written) || !word.bytes().all(|byte| byte.is_ascii_lowercase()) {
         return None;
     }
     let most = if word.len() >= LETTERS_FOR_TWO { 2 } else { 1 };
     let mut best: Option<(usize, std::cmp::Reverse<usize>, &str)> = None;
-    for index in indexes {
-        for term in index.terms.keys() {
-            if term.starts_with(WHOLE) || term.len().abs_diff(word.len()) > most || term.as_bytes().first() != word.as_bytes().first() {
-                continue;
-            }
-            let Some(distance) = distance(word.as_bytes(), term.as_bytes(), most) else { continue };
-            let found = (distance, std::cmp::Reverse(index.postings_of(term).len()), &**term);
+    for (term, passages) in indexes.iter().flat_map(|index| index.terms_on(word.as_bytes()[0])) {
+        if term.len().abs_diff(word.len()) <= most
+            && let Some(distance) = distance(word.as_bytes(), term.as_bytes(), most)
+        {
+            let found = (distance, std::cmp::Reverse(passages), term);
             if best.is_none_or(|best| found < best) {
                 best = Some(found);
             }

@@ -16,12 +16,13 @@ const MENDED_WORTH: f32 = 0.8;
 const WHOLE_WORTH: f32 = 1.0;
 
 /// A query's terms with their statistics over the indexes searched.
-pub(super) struct Keywords {
+pub(crate) struct Keywords {
     terms: Vec<Weighed>,
     average_length: f32,
 }
 
 struct Weighed {
+    word: String,
     /// As it stands in the indexes: the term, or the one it was mended to; None where nothing is like it.
     term: Option<String>,
     idf: f32,
@@ -30,7 +31,7 @@ struct Weighed {
 }
 
 impl Keywords {
-    pub(super) fn new(indexes: &[Arc<SpecIndex>], text: &str) -> Self {
+    pub(crate) fn new(indexes: &[Arc<SpecIndex>], text: &str) -> Self {
         let passages: usize = indexes.iter().map(|index| index.len()).sum();
         let total: f64 = indexes.iter().map(|index| index.total_length).sum();
         let mut terms = terms::query_terms(text);
@@ -64,6 +65,11 @@ impl Keywords {
         scores
     }
 
+    /// The words that stand in no passage, nor any that they could be misspelt from.
+    pub(crate) fn absent_words(&self) -> impl Iterator<Item = &str> {
+        self.terms.iter().filter(|term| term.term.is_none() && term.importance > 0.0).map(|term| term.word.as_str())
+    }
+
     /// The share of what the query's words say that stands in the passage, 0 to 1.
     pub(super) fn coverage(&self, index: &SpecIndex, passage: u32) -> f32 {
         let mut all = 0.0;
@@ -92,11 +98,11 @@ fn weigh(indexes: &[Arc<SpecIndex>], term: &terms::Term, passages: usize) -> Wei
     let mut found = Some(term.term.clone());
     let mut worth = if whole { WHOLE_WORTH } else { 1.0 };
     if frequency == 0 {
-        found = if whole { None } else { fuzzy::nearest(indexes, &term.term) };
+        found = if whole { None } else { fuzzy::nearest(indexes, &term.word, &term.term) };
         worth *= MENDED_WORTH;
         frequency = found.as_ref().map_or(0, |found| self::frequency(indexes, found));
     }
-    Weighed { term: found, idf: idf(passages, frequency), worth, importance }
+    Weighed { word: term.word.clone(), term: found, idf: idf(passages, frequency), worth, importance }
 }
 
 fn frequency(indexes: &[Arc<SpecIndex>], term: &str) -> usize {

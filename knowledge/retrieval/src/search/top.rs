@@ -12,8 +12,8 @@ impl Top {
         Self { keep, least: above, entries: Vec::with_capacity(keep * 2) }
     }
 
-    pub(super) fn offer(&mut self, index: usize, scores: &[f32]) {
-        for (passage, &score) in (0u32..).zip(scores) {
+    pub(super) fn offer(&mut self, index: usize, scores: impl Iterator<Item = (u32, f32)>) {
+        for (passage, score) in scores {
             if score > self.least {
                 self.entries.push((score, index, passage));
                 if self.entries.len() == self.keep * 2 {

@@ -23,7 +23,7 @@ const RERANK_WEIGHT: f32 = 0.5;
 /// What each hit of the same document before it takes off a hit's score.
 const SAME_DOCUMENT_COST: f32 = 0.03;
 
-pub(super) fn run(request: &Request<'_>, reranker: Option<&ProviderReranker<'_>>, steps: &mut Vec<Step>) -> Vec<Hit> {
+pub(super) fn run(request: &Request<'_>, reranker: Option<&ProviderReranker<'_>>, limit: usize, steps: &mut Vec<Step>) -> Vec<Hit> {
     let variants = by_rules(request.query);
     steps.push(Step { name: "expand", detail: json!({ "by": "rules", "queries": variants }) });
     let mut fused: Vec<Hit> = Vec::new();
@@ -40,7 +40,7 @@ pub(super) fn run(request: &Request<'_>, reranker: Option<&ProviderReranker<'_>>
     sort(&mut fused);
     fused.truncate(CANDIDATES);
     steps.push(Step { name: "fuse", detail: json!({ "candidates": candidates(&fused) }) });
-    rerank(request, reranker, fused, steps)
+    rerank(request, reranker, fused, limit, steps)
 }
 
 /// A variant means what the query means: where a model is not inside, the query's own vector serves.
@@ -79,7 +79,7 @@ fn sort(hits: &mut [Hit]) {
     hits.sort_by(|a, b| b.fused.total_cmp(&a.fused).then_with(|| a.passage.chunk_id.cmp(&b.passage.chunk_id)));
 }
 
-fn rerank(request: &Request<'_>, reranker: Option<&ProviderReranker<'_>>, mut hits: Vec<Hit>, steps: &mut Vec<Step>) -> Vec<Hit> {
+fn rerank(request: &Request<'_>, reranker: Option<&ProviderReranker<'_>>, mut hits: Vec<Hit>, limit: usize, steps: &mut Vec<Step>) -> Vec<Hit> {
     let best_score = hits.iter().map(|hit| hit.score).fold(0.0, f32::max);
     let by_provider = reranker.map(|provider| {
         let texts: Vec<String> = hits.iter().map(|hit| embedding_text(&hit.passage)).collect();
@@ -95,7 +95,7 @@ fn rerank(request: &Request<'_>, reranker: Option<&ProviderReranker<'_>>, mut hi
         apply(&mut hits, &judgements);
     }
     sort(&mut hits);
-    let mut hits = diverse(hits, request.limit);
+    let mut hits = diverse(hits, limit);
     let best = hits.first().map_or(0.0, |hit| hit.fused);
     for hit in &mut hits {
         hit.score = if best > 0.0 { best_score * (hit.fused / best).clamp(0.0, 1.0) } else { 0.0 };

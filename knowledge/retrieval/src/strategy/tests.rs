@@ -157,7 +157,7 @@ fn cypress_records_its_steps_and_what_it_fell_back_from() {
     };
     let found = retrieve_reranked_by(&request, &|_, _| Err("it is down".to_owned()));
     let names: Vec<&str> = found.steps.iter().map(|step| step.name).collect();
-    assert_eq!(names, ["expand", "search", "search", "fuse", "rerank", "decide"]);
+    assert_eq!(names, ["expand", "search", "search", "fuse", "rerank", "read", "decide"]);
     assert_eq!(found.steps[4].detail["fellBackFrom"], "it is down");
     let sorted = retrieve_reranked_by(&request, &|_, texts| Ok(texts.iter().map(|text| if text.contains("Norway") { 9.0 } else { 0.0 }).collect()));
     assert_eq!(sorted.steps[4].detail["by"], "provider");
