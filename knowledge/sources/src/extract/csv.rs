@@ -6,8 +6,14 @@ const MAX_HEADER_CHARS: usize = 120;
 
 pub(super) fn extract(text: &str) -> Result<Extraction, ExtractError> {
     let rows = rows(text)?;
-    Ok(Extraction { title: None, text: table(&rows, Header::Guess), pages: Vec::new() })
+    let columns: Vec<String> = rows.first().map(|header| header.iter().map(|cell| cell.trim().to_lowercase()).collect()).unwrap_or_default();
+    let asks = columns.len() == 2 && columns.iter().any(|name| QUESTION.contains(&name.as_str())) && columns.iter().any(|name| ANSWER.contains(&name.as_str()));
+    let questions = if asks { questions(&rows).ok() } else { None };
+    Ok(Extraction { title: None, text: questions.unwrap_or_else(|| table(&rows, Header::Guess)), pages: Vec::new() })
 }
+
+const QUESTION: [&str; 2] = ["question", "questions"];
+const ANSWER: [&str; 2] = ["answer", "answers"];
 
 /// Whether a table's first row names its columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,10 +27,13 @@ pub(super) enum Header {
 /// A list of questions and answers as Markdown, a heading a question.
 pub(crate) fn qna_markdown(bytes: &[u8]) -> Result<String, String> {
     let text = decode::text(bytes, None).ok_or("the file is no CSV text")?;
-    let rows = rows(&text).map_err(|error| error.to_string())?;
+    questions(&rows(&text).map_err(|error| error.to_string())?)
+}
+
+fn questions(rows: &[Vec<String>]) -> Result<String, String> {
     let Some((header, pairs)) = rows.split_first() else { return Err(ExtractError::Empty.to_string()) };
     let column = |names: &[&str]| header.iter().position(|cell| names.contains(&cell.trim().to_lowercase().as_str()));
-    let (question, answer) = (column(&["question", "questions"]), column(&["answer", "answers"]));
+    let (question, answer) = (column(&QUESTION), column(&ANSWER));
     let (question, answer) = match (question, answer) {
         (Some(question), Some(answer)) => (question, answer),
         (None, Some(_)) => return Err("the column Question is missing; a question list needs the columns Question and Answer".to_owned()),
@@ -92,8 +101,14 @@ fn line(row: &[String], header: Option<&Vec<String>>) -> String {
 
 fn is_header(row: &[String], filled: usize, width: usize) -> bool {
     let names = row.iter().map(|cell| cell.trim()).filter(|cell| !cell.is_empty());
-    filled * 2 > width && names.clone().all(|name| name.parse::<f64>().is_err() && name.chars().count() <= MAX_HEADER_CHARS) && filled > 0
+    let number = |name: &str| name.parse::<f64>().is_ok();
+    // Years name columns, beside a name that is none.
+    let year = |name: &str| name.parse::<u16>().is_ok_and(|year| YEARS.contains(&year));
+    let named = names.clone().all(|name| (!number(name) || year(name)) && name.chars().count() <= MAX_HEADER_CHARS);
+    filled * 2 > width && named && names.clone().any(|name| !number(name))
 }
+
+const YEARS: std::ops::RangeInclusive<u16> = 1900..=2100;
 
 fn rows(text: &str) -> Result<Vec<Vec<String>>, ExtractError> {
     let delimiter = delimiter(text);

@@ -25,7 +25,7 @@ pub use isolated::extract_isolated;
 pub use worker::extract_worker_main;
 
 /// Raised whenever the same bytes may give another text: extractions kept by content are kept by this too.
-pub const PARSER_VERSION: &str = "twig-1";
+pub const PARSER_VERSION: &str = "twig-2";
 
 /// What was read out of one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

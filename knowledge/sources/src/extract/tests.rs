@@ -135,6 +135,14 @@ fn markdown_stays_as_it_is_and_its_first_heading_is_its_title() {
 }
 
 #[test]
+fn years_name_columns_and_a_list_of_questions_is_told_by_question() {
+    let text = |csv: &str| crate::extract::csv::extract(csv).unwrap().text;
+    assert_eq!(text("Item,2024,2025\nRent,21600,22800\n"), "- Item: Rent; 2024: 21600; 2025: 22800\n");
+    assert_eq!(text("1,2\n3,4\n"), "- 1: 2\n- 3: 4\n");
+    assert_eq!(text("Question,Answer\nMay I?,Yes. Do.\n"), "### May I?\n\nYes. Do.\n");
+}
+
+#[test]
 fn a_table_gives_a_line_a_row_with_its_headers() {
     let comma = read("prices.csv", b"product,price\nVelvetine lamp,eighty-one crowns\n\"Oak, stool\",forty crowns\n");
     assert_eq!(comma.text, "- product: Velvetine lamp; price: eighty-one crowns\n- product: Oak, stool; price: forty crowns\n");
