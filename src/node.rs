@@ -57,7 +57,12 @@ impl Node {
     }
 
     pub fn knowledge(&self, settings: &Settings) -> Result<Knowledge, String> {
-        let models = ModelSettings { base_url: settings.model_base_url.clone(), api_key: settings.model_api_key.clone(), timeout_s: settings.model_timeout_s };
+        let models = ModelSettings {
+            base_url: settings.model_base_url.clone(),
+            api_key: settings.model_api_key.clone(),
+            timeout_s: settings.model_timeout_s,
+            reranker: settings.reranker()?,
+        };
         let models = Models::new(models).map_err(|error| error.to_string())?;
         let sources = SourceSettings {
             allow_networks: settings.networks()?,

@@ -8,6 +8,7 @@ use figment::{
 };
 use serde::{Deserialize, Serialize};
 use twig_domain::data_spec::RunStage;
+use twig_generation::RerankerSettings;
 use twig_knowledge::Embeddings;
 use twig_workers::TargetSettings;
 
@@ -71,6 +72,12 @@ pub struct Flags {
     pub embeddings: Option<String>,
     #[arg(long, global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub rerank_url: Option<String>,
+    #[arg(long, global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rerank_model: Option<String>,
+    #[arg(long, global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub crawl_requests_per_second: Option<f64>,
     /// Private networks that webhooks may be sent to (CIDRs, with commas between)
     #[arg(long, global = true)]
@@ -126,6 +133,12 @@ pub struct Settings {
     pub model_api_key: Option<String>,
     pub model_timeout_s: u64,
     pub embeddings: String,
+    #[serde(default)]
+    pub rerank_url: Option<String>,
+    #[serde(default)]
+    pub rerank_model: Option<String>,
+    #[serde(default)]
+    pub rerank_api_key: Option<String>,
     #[serde(deserialize_with = "list")]
     pub crawl_allow_networks: Vec<String>,
     #[serde(deserialize_with = "list")]
@@ -249,6 +262,7 @@ impl Settings {
             return Err(format!("crawl_requests_per_second is {}; allowed is more than 0, up to 1000", self.crawl_requests_per_second));
         }
         self.embedding_model().map(drop)?;
+        self.reranker().map(drop)?;
         self.networks()?;
         twig_workers::deliverer::check_lease(self.webhook_lease_s)?;
         self.webhook_targets().map(drop)
@@ -297,6 +311,18 @@ impl Settings {
         }
     }
 
+    /// The provider that sorts cypress's candidates; its address and its model are set together.
+    pub fn reranker(&self) -> Result<Option<RerankerSettings>, String> {
+        match (&self.rerank_url, &self.rerank_model) {
+            (Some(url), Some(model)) if url.starts_with("http://") || url.starts_with("https://") => {
+                Ok(Some(RerankerSettings { url: url.clone(), model: model.clone(), api_key: self.rerank_api_key.clone() }))
+            }
+            (Some(url), Some(_)) => Err(format!("rerank_url is {url:?}; allowed are addresses that begin with http:// or https://")),
+            (None, None) => Ok(None),
+            _ => Err("rerank_url and rerank_model are allowed together only".into()),
+        }
+    }
+
     pub fn networks(&self) -> Result<Vec<twig_sources::IpNet>, String> {
         networks("crawl_allow_networks", &self.crawl_allow_networks)
     }
@@ -325,6 +351,6 @@ fn networks(name: &str, given: &[String]) -> Result<Vec<twig_sources::IpNet>, St
 /// The setting's name and what is allowed; figment's own text would show a secret's value.
 fn explain(error: &figment::Error) -> String {
     let name = error.path.join(".");
-    let secret = ["master_key", "model_api_key", "webhook_proxy", "events_url", "views_url", "clickhouse_url"].contains(&name.as_str());
+    let secret = ["master_key", "model_api_key", "rerank_api_key", "webhook_proxy", "events_url", "views_url", "clickhouse_url"].contains(&name.as_str());
     if secret { format!("{name} is not valid") } else { format!("{name}: {}", error.kind) }
 }

@@ -4,6 +4,7 @@
 
 mod breaker;
 mod compatible;
+mod endpoints;
 mod grounding;
 mod markers;
 mod models;
@@ -12,6 +13,6 @@ mod rewrite;
 
 pub use grounding::grounding;
 pub use markers::MarkerFilter;
-pub use models::{Finished, Model, ModelError, ModelSettings, Models, Usage};
+pub use models::{Finished, Model, ModelError, ModelSettings, Models, RerankerSettings, Usage};
 pub use prompt::{ChatInput, Message, Messages, SourceText, Turn, build_messages, canonical_sha256};
 pub use rewrite::{parse_rewrite, rewrite_messages};

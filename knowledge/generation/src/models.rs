@@ -11,7 +11,12 @@ use genai::{
 };
 use serde::Deserialize;
 
-use crate::{breaker::Breakers, compatible, prompt::Messages};
+use crate::{
+    breaker::Breakers,
+    compatible,
+    endpoints::{self, Endpoint},
+    prompt::Messages,
+};
 
 const MAX_TRIES: u32 = 3;
 const RETRY_AFTER: Duration = Duration::from_millis(200);
@@ -23,6 +28,16 @@ pub struct ModelSettings {
     pub api_key: Option<String>,
     /// Seconds until the first token, and between two.
     pub timeout_s: u64,
+    /// Where cypress has its candidates sorted, if not by the built-in transformer.
+    pub reranker: Option<RerankerSettings>,
+}
+
+/// A provider with a Cohere-compatible `/rerank`.
+#[derive(Clone)]
+pub struct RerankerSettings {
+    pub url: String,
+    pub model: String,
+    pub api_key: Option<String>,
 }
 
 impl fmt::Debug for ModelSettings {
@@ -246,20 +261,67 @@ impl Models {
         }
     }
 
-    /// Vectors by a provider's embedding model (`provider:model`).
+    /// Vectors by a provider's embedding model (`provider:model`), one a text.
     pub async fn embed(&self, name: &str, texts: Vec<String>) -> Result<Vec<Vec<f32>>, ModelError> {
-        let silence = Duration::from_secs(self.settings.timeout_s.max(1));
-        match Model::parse(name)? {
-            Model::Provider { provider, model } => {
-                let asked = tokio::time::timeout(silence, self.providers.embed_batch(format!("{provider}::{model}"), texts, None)).await;
-                let answer = asked.map_err(|_| ModelError::Timeout)?.map_err(|error| {
-                    tracing::warn!(%error, "an embedding provider failed");
-                    ModelError::Upstream("The embedding provider failed".into())
-                })?;
-                Ok(answer.embeddings.into_iter().map(|embedding| embedding.vector).collect())
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            match self.embed_once(name, &texts).await {
+                Ok(vectors) if vectors.len() == texts.len() => return Ok(vectors),
+                Ok(_) => return Err(ModelError::Upstream("The embedding provider left out a text".into())),
+                Err(failed) if !failed.retry || attempt == MAX_TRIES => return Err(failed.error),
+                Err(_) => tokio::time::sleep(RETRY_AFTER * attempt).await,
             }
-            Model::Extractive | Model::Compatible { .. } => Err(ModelError::Config("an embedding model is named provider:model".into())),
         }
+    }
+
+    async fn embed_once(&self, name: &str, texts: &[String]) -> Result<Vec<Vec<f32>>, Failed> {
+        let silence = Duration::from_secs(self.settings.timeout_s.max(1));
+        if let Some(endpoint) = self.embedding_endpoint(name) {
+            return endpoints::embed(&self.http, &endpoint, texts, silence).await;
+        }
+        let Some((provider, model)) = name.split_once(':') else {
+            return Err(Failed { error: ModelError::Config("an embedding model is named provider:model".into()), retry: false, after: None });
+        };
+        let asked = tokio::time::timeout(silence, self.providers.embed_batch(format!("{provider}::{model}"), texts.to_vec(), None)).await;
+        let answer = asked.map_err(|_| Failed::timeout())?.map_err(|error| {
+            tracing::warn!(%error, "an embedding provider failed");
+            Failed::upstream("The embedding provider failed", true)
+        })?;
+        Ok(answer.embeddings.into_iter().map(|embedding| embedding.vector).collect())
+    }
+
+    /// The configured OpenAI-compatible address serves `compatible:model`, and `openai:model` where there is no key of OpenAI's own.
+    fn embedding_endpoint<'a>(&'a self, name: &'a str) -> Option<Endpoint<'a>> {
+        let (provider, model) = name.split_once(':')?;
+        let ours = match provider {
+            "openai" => std::env::var_os("OPENAI_API_KEY").is_none(),
+            provider => genai::adapter::AdapterKind::from_lower_str(provider).is_none(),
+        };
+        let base_url = self.settings.base_url.as_deref().filter(|_| ours)?;
+        Some(Endpoint { base_url, api_key: self.settings.api_key.as_deref(), model })
+    }
+
+    #[must_use]
+    pub fn has_reranker(&self) -> bool {
+        self.settings.reranker.is_some()
+    }
+
+    /// Scores of the documents for the query, in their order, by the configured reranker.
+    pub async fn rerank(&self, query: &str, documents: &[String]) -> Result<Vec<f32>, ModelError> {
+        const TARGET: &str = "reranker";
+        let Some(RerankerSettings { url, model, api_key }) = &self.settings.reranker else { return Err(ModelError::Config("no reranker is set".into())) };
+        if !self.breakers.allows(TARGET) {
+            return Err(ModelError::Upstream("The reranker keeps failing and is given a moment".into()));
+        }
+        let endpoint = Endpoint { base_url: url, api_key: api_key.as_deref(), model };
+        let scores = endpoints::rerank(&self.http, &endpoint, query, documents).await;
+        if scores.is_ok() {
+            self.breakers.succeeded(TARGET)
+        } else {
+            self.breakers.failed(TARGET)
+        }
+        scores.map_err(|failed| failed.error)
     }
 }
 
@@ -291,7 +353,7 @@ mod tests {
 
     #[test]
     fn a_key_is_never_shown() {
-        let settings = ModelSettings { base_url: None, api_key: Some("sk-secret".into()), timeout_s: 1 };
+        let settings = ModelSettings { base_url: None, api_key: Some("sk-secret".into()), timeout_s: 1, reranker: None };
         assert!(!format!("{settings:?}").contains("sk-secret"));
     }
 
