@@ -91,6 +91,7 @@ fn settings_schema(creating: bool) -> Value {
             "systemPrompt": optional_text(32_000), "model": text(1, 200), "temperature": {"type": "number", "minimum": 0, "maximum": 2},
             "maxTokens": {"type": "integer", "minimum": 1, "maximum": 32_000}, "ragStrategy": {"enum": ["redwood", "cedar", "cypress"]},
             "topK": {"type": "integer", "minimum": 1, "maximum": 50}, "minScore": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
+            "minGrounding": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
             "fallbackMessage": text(1, 4000), "responseStyle": {"enum": ["concise", "detailed", "technical", null]},
             "tone": optional_text(200), "language": optional_text(35),
             "dataSpecs": {"type": "array", "maxItems": 200, "items": link}, "dataSpecIds": {"type": "array", "maxItems": 200, "items": text(1, 64)},
@@ -114,6 +115,8 @@ struct Given {
     top_k: Option<f64>,
     #[serde(default, deserialize_with = "super::present")]
     min_score: Option<Option<f64>>,
+    #[serde(default, deserialize_with = "super::present")]
+    min_grounding: Option<Option<f64>>,
     fallback_message: Option<String>,
     #[serde(default, deserialize_with = "super::present")]
     response_style: Option<Option<ResponseStyle>>,
@@ -168,6 +171,7 @@ impl Given {
             rag_strategy: self.rag_strategy,
             top_k: self.top_k.map(|k| k as u32),
             min_score: self.min_score,
+            min_grounding: self.min_grounding,
             fallback_message: self.fallback_message,
             response_style: self.response_style,
             tone: self.tone,

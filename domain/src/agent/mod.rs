@@ -78,6 +78,9 @@ pub struct AgentSettings {
     pub rag_strategy: RagStrategy,
     pub top_k: u32,
     pub min_score: Option<f64>,
+    /// With a language model, an answer whose `grounding` is below this is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_grounding: Option<f64>,
     pub fallback_message: String,
     pub response_style: Option<ResponseStyle>,
     pub tone: Option<String>,
@@ -100,6 +103,7 @@ impl AgentSettings {
             rag_strategy: RagStrategy::Redwood,
             top_k: 8,
             min_score: None,
+            min_grounding: None,
             fallback_message: "I could not find an answer to that in the available sources.".to_owned(),
             response_style: None,
             tone: None,
@@ -122,6 +126,7 @@ pub struct AgentPatch {
     pub rag_strategy: Option<RagStrategy>,
     pub top_k: Option<u32>,
     pub min_score: Option<Option<f64>>,
+    pub min_grounding: Option<Option<f64>>,
     pub fallback_message: Option<String>,
     pub response_style: Option<Option<ResponseStyle>>,
     pub tone: Option<Option<String>>,
@@ -145,6 +150,7 @@ impl AgentPatch {
             rag_strategy: self.rag_strategy.unwrap_or(old.rag_strategy),
             top_k: self.top_k.unwrap_or(old.top_k),
             min_score: self.min_score.unwrap_or(old.min_score),
+            min_grounding: self.min_grounding.unwrap_or(old.min_grounding),
             fallback_message: self.fallback_message.unwrap_or(old.fallback_message),
             response_style: self.response_style.unwrap_or(old.response_style),
             tone: self.tone.unwrap_or(old.tone),

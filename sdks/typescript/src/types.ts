@@ -120,6 +120,8 @@ export interface AgentUpdate {
   ragStrategy?: RagStrategy;
   topK?: number;
   minScore?: number | null;
+  /** With a language model, an answer whose `grounding` is below this is refused. */
+  minGrounding?: number | null;
   fallbackMessage?: string;
   responseStyle?: "concise" | "detailed" | "technical" | null;
   tone?: string | null;

@@ -156,6 +156,7 @@ class AgentUpdate(TypedDict, total=False):
     rag_strategy: Literal["redwood", "cedar", "cypress"]
     top_k: int
     min_score: Optional[float]
+    min_grounding: Optional[float]
     fallback_message: str
     response_style: Optional[Literal["concise", "detailed", "technical"]]
     tone: Optional[str]
