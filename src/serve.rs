@@ -8,7 +8,6 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use twig_api::{App, limits::RateLimiter};
 use twig_commands::{database::Database, ids::random_bytes};
-use twig_knowledge::Embeddings;
 use twig_projections::{Deliveries, ViewError};
 use twig_workers::{WebhookTargets, Workers, deliverer::Deliverer};
 
@@ -46,8 +45,7 @@ where
     let knowledge = node.knowledge(&settings)?;
     // Processes of several machines may have the same number.
     let owner = format!("{}-{}", std::process::id(), u64::from_be_bytes(random_bytes()));
-    let sharpen = settings.embedding_model()? == Embeddings::Auto;
-    let workers = Workers { bus: node.bus.clone(), views: node.views.clone(), knowledge: knowledge.clone(), clock: node.clock.clone(), owner, sharpen };
+    let workers = Workers { bus: node.bus.clone(), views: node.views.clone(), knowledge: knowledge.clone(), clock: node.clock.clone(), owner };
     let deliveries = deliveries(&settings, &node).await.map_err(|error| format!("the webhook deliveries can't be opened: {error}"))?;
     let targets = WebhookTargets::new(settings.webhook_targets()?).map_err(|error| error.to_string())?;
     if does(Role::Projector) {

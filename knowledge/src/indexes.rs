@@ -3,8 +3,9 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use moka::future::Cache;
-use twig_domain::id::DataSpecId;
-use twig_retrieval::{BuiltIn, SpecIndex, embedding_text};
+use twig_commands::content::{ContentError, sha256};
+use twig_domain::id::{DataSpecId, OrgId};
+use twig_retrieval::{BuiltIn, Passage, SpecIndex, embedding_texts};
 
 use crate::{Embeddings, Knowledge, manifest::Manifest};
 
@@ -48,13 +49,8 @@ impl Knowledge {
     }
 
     async fn make_index(&self, spec: DataSpecId, manifest: String, model: String) -> Result<Arc<SpecIndex>, String> {
-        let content = self.content.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let manifest = Manifest::load(&content, &manifest).map_err(|error| error.to_string())?;
-            manifest.passages(&content, spec).map_err(|error| error.to_string())
-        });
-        let passages = read.await.map_err(|error| error.to_string())??;
-        let texts = passages.iter().map(embedding_text).collect();
+        let passages = self.passages(spec, &manifest).await?;
+        let texts = embedding_texts(&model, &passages);
         let vectors = self.embed(&model, texts).await?;
         tokio::task::spawn_blocking(move || Arc::new(SpecIndex::build(&model, passages, vectors))).await.map_err(|error| error.to_string())
     }
@@ -67,50 +63,95 @@ impl Knowledge {
         }
     }
 
-    /// The question's vector by each model that is searched.
-    pub(crate) async fn question_vectors(&self, question: &str, indexes: &[Arc<SpecIndex>]) -> Result<HashMap<String, Vec<f32>>, String> {
+    /// The question's vector by each model that is searched. Where a provider fails, its indexes are searched by keywords alone.
+    pub async fn question_vectors(&self, question: &str, indexes: &[Arc<SpecIndex>]) -> HashMap<String, Vec<f32>> {
         let mut vectors = HashMap::new();
         for index in indexes {
             if vectors.contains_key(&index.model) {
                 continue;
             }
-            let key = (index.model.clone(), question.to_owned());
-            let (text, model) = (question.to_owned(), index.model.clone());
-            let made = self.indexes.questions.try_get_with(key, async {
-                let vector = match BuiltIn::by_name(&model) {
-                    Some(built_in) => tokio::task::spawn_blocking(move || built_in.embed_query(&text)).await.map_err(|error| error.to_string())?,
-                    None => self.models.embed(&model, vec![text]).await.map_err(|error| error.to_string())?.into_iter().next().unwrap_or_default(),
-                };
-                Ok::<_, String>(Arc::new(vector))
-            });
-            vectors.insert(index.model.clone(), made.await.map_err(|error| error.to_string())?.as_ref().clone());
+            match self.question_vector(question, &index.model).await {
+                Ok(vector) => drop(vectors.insert(index.model.clone(), vector.as_ref().clone())),
+                Err(error) => tracing::warn!(error, model = index.model, "a question could not be embedded and is searched by its words alone"),
+            }
         }
-        Ok(vectors)
+        vectors
+    }
+
+    async fn question_vector(&self, question: &str, model: &str) -> Result<Arc<Vec<f32>>, String> {
+        let text = question.to_owned();
+        let made = self.indexes.questions.try_get_with((model.to_owned(), text.clone()), async {
+            let vector = match BuiltIn::by_name(model) {
+                Some(built_in) => tokio::task::spawn_blocking(move || built_in.embed_query(&text)).await.map_err(|error| error.to_string())?,
+                None => self.models.embed(model, vec![text]).await.map_err(|error| error.to_string())?.into_iter().next().unwrap_or_default(),
+            };
+            Ok::<_, String>(Arc::new(vector))
+        });
+        made.await.map_err(|error| error.to_string())
     }
 }
 
-const SHARPEN_BATCH_PASSAGES: usize = 8;
+const EMBED_BATCH_PASSAGES: usize = 8;
 
 impl Knowledge {
-    /// Embeds every passage of an index by the small transformer, reporting how far it is; the model's name when all are done. What a process that
-    /// died had embedded is not embedded again.
-    pub async fn sharpen(&self, organization: twig_domain::id::OrgId, spec: DataSpecId, manifest: &str) -> Result<String, String> {
-        let model = BuiltIn::MiniLm.name().to_owned();
+    /// The model that indexes stand on in the end.
+    #[must_use]
+    pub fn last_model(&self) -> String {
+        match &self.settings.embeddings {
+            Embeddings::Auto => BuiltIn::MiniLm.name().to_owned(),
+            _ => self.first_model(),
+        }
+    }
+
+    /// The model that a run publishes these passages on: the last one where it has embedded them all before, as in a run that changed nothing.
+    pub(crate) async fn publishing_model(&self, passages: &[Passage]) -> Result<String, String> {
+        let (first, last) = (self.first_model(), self.last_model());
+        if first == last {
+            return Ok(first);
+        }
+        let hashes: Vec<String> = embedding_texts(&last, passages).iter().map(|text| sha256(text.as_bytes())).collect();
+        let (content, model) = (self.content.clone(), last.clone());
+        let known = tokio::task::spawn_blocking(move || {
+            for batch in hashes.chunks(EMBED_BATCH_PASSAGES) {
+                if content.embeddings(&model, batch)?.iter().any(Option::is_none) {
+                    return Ok(false);
+                }
+            }
+            Ok::<_, ContentError>(true)
+        });
+        let known = known.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+        Ok(if known { last } else { first })
+    }
+
+    /// Embeds every passage of an index by the last model, reporting how far it is. What a process that died had embedded is not embedded again.
+    pub async fn sharpen(&self, organization: OrgId, spec: DataSpecId, manifest: &str) -> Result<String, String> {
+        let model = self.last_model();
+        let texts = embedding_texts(&model, &self.passages(spec, manifest).await?);
+        for (number, batch) in texts.chunks(EMBED_BATCH_PASSAGES).enumerate() {
+            let next = serde_json::json!({"model": model, "done": number * EMBED_BATCH_PASSAGES, "total": texts.len()});
+            self.views.report_embedding(organization, spec, manifest.to_owned(), Some(next)).await.map_err(|error| error.to_string())?;
+            self.embed(&model, batch.to_vec()).await?;
+        }
+        self.load_index(spec, manifest, &model).await?;
+        Ok(model)
+    }
+
+    /// The index of a manifest under any model, whichever it is published on; tells how many texts of how many are embedded.
+    pub async fn index_under(&self, spec: DataSpecId, manifest: &str, model: &str, progress: impl Fn(usize, usize)) -> Result<Arc<SpecIndex>, String> {
+        let texts = embedding_texts(model, &self.passages(spec, manifest).await?);
+        for (number, batch) in texts.chunks(EMBED_BATCH_PASSAGES).enumerate() {
+            progress(number * EMBED_BATCH_PASSAGES, texts.len());
+            self.embed(model, batch.to_vec()).await?;
+        }
+        self.load_index(spec, manifest, model).await
+    }
+
+    async fn passages(&self, spec: DataSpecId, manifest: &str) -> Result<Vec<Passage>, String> {
         let (content, sha) = (self.content.clone(), manifest.to_owned());
         let read = tokio::task::spawn_blocking(move || {
             let manifest = Manifest::load(&content, &sha).map_err(|error| error.to_string())?;
             manifest.passages(&content, spec).map_err(|error| error.to_string())
         });
-        let texts: Vec<String> = read.await.map_err(|error| error.to_string())??.iter().map(embedding_text).collect();
-        let report = async |done: usize| {
-            let next = serde_json::json!({"model": model, "done": done, "total": texts.len()});
-            self.views.report_embedding(organization, spec, manifest.to_owned(), Some(next)).await.map_err(|error| error.to_string())
-        };
-        for (batch, passages) in texts.chunks(SHARPEN_BATCH_PASSAGES).enumerate() {
-            report(batch * SHARPEN_BATCH_PASSAGES).await?;
-            self.embed(&model, passages.to_vec()).await?;
-        }
-        self.load_index(spec, manifest, &model).await?;
-        Ok(model)
+        read.await.map_err(|error| error.to_string())?
     }
 }

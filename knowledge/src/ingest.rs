@@ -16,7 +16,7 @@ use twig_domain::{
     data_spec::{DocumentCounts, DocumentError, PublishedIndex, RunStage},
     id::{DataSpecId, OrgId, RunId},
 };
-use twig_retrieval::count_tokens;
+use twig_retrieval::{count_tokens, embedding_texts};
 use twig_sources::{
     BlobReader, ChunkOptions, Document, ExtractLimits, Extraction, FetchError, Filters, Found, NetworkPolicy, Source, Upload, chunk, extract_isolated, fetch,
 };
@@ -260,10 +260,10 @@ impl Knowledge {
     /// Embeds every passage and keeps the manifest; the index is put where the next search looks for it.
     async fn index(&self, job: Job, manifest: &Manifest, reporter: &mut Reporter<'_>, cancel: &CancellationToken) -> Result<(String, String), IngestError> {
         reporter.at(RunStage::Embed).await?;
-        let model = self.first_model();
         let (content, of, spec) = (self.content.clone(), manifest.clone(), job.data_spec);
         let passages = tokio::task::spawn_blocking(move || of.passages(&content, spec)).await.map_err(internal)?.map_err(internal)?;
-        let texts: Vec<String> = passages.iter().map(twig_retrieval::embedding_text).collect();
+        let model = self.publishing_model(&passages).await.map_err(internal)?;
+        let texts = embedding_texts(&model, &passages);
         for batch in texts.chunks(EMBED_BATCH_PASSAGES) {
             if cancel.is_cancelled() {
                 return Err(IngestError::Canceled);

@@ -2,6 +2,7 @@
 //!
 //! Invariant: an index is (data spec, manifest, model) and never changes; what is searched is decided by the events alone.
 
+mod answer;
 pub mod ask;
 mod config;
 mod indexes;
@@ -9,6 +10,7 @@ pub mod ingest;
 pub mod live;
 mod manifest;
 mod provenance;
+pub mod rehearse;
 pub mod search;
 mod shared_answers;
 

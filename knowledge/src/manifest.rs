@@ -13,10 +13,8 @@ use twig_domain::{
     id::{ChunkId, DataSpecId, DocumentId, Identifier},
 };
 use twig_retrieval::Passage;
+pub use twig_sources::PARSER_VERSION as PARSER;
 use twig_sources::{Chunk, Extraction};
-
-/// Changes when extraction or chunking would give another text for the same bytes.
-pub const PARSER: &str = "twig-1";
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Manifest {

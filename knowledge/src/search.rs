@@ -64,11 +64,7 @@ impl Knowledge {
         }
         let searched = self.searched(organization, ids, &request.tags).await?;
         let indexes: Vec<Arc<SpecIndex>> = searched.into_iter().map(|one| one.index).collect();
-        let vectors = if request.mode == SearchMode::Keyword {
-            Default::default()
-        } else {
-            self.question_vectors(&request.query, &indexes).await.map_err(SearchError::Index)?
-        };
+        let vectors = if request.mode == SearchMode::Keyword { Default::default() } else { self.question_vectors(&request.query, &indexes).await };
         let mode = match request.mode {
             SearchMode::Hybrid => Mode::Hybrid,
             SearchMode::Vector => Mode::Vector,

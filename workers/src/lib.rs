@@ -25,7 +25,6 @@ pub struct Workers {
     pub clock: Clock,
     /// Who holds leases: a process, for as long as it lives.
     pub owner: String,
-    pub sharpen: bool,
 }
 
 impl Workers {
@@ -34,9 +33,7 @@ impl Workers {
         tasks.spawn(ingester::run(self.clone(), cancel.clone()));
         tasks.spawn(scheduler::run(self.clone(), cancel.clone()));
         tasks.spawn(sweeper::run(self.clone(), cancel.clone()));
-        if self.sharpen {
-            tasks.spawn(sharpener::run(self.clone(), cancel.clone()));
-        }
+        tasks.spawn(sharpener::run(self.clone(), cancel.clone()));
     }
 }
 
