@@ -44,6 +44,9 @@ enum Command {
     /// Bring past interactions in from elsewhere
     #[command(subcommand)]
     Import(commands::Import),
+    /// Measure search and answers on your own questions
+    #[command(subcommand)]
+    Eval(commands::Eval),
     /// Print the commented default settings, or check the ones in force
     Config {
         #[arg(long)]
@@ -109,6 +112,7 @@ async fn run(cli: Cli) -> Result<(), String> {
         Command::Keys(command) => commands::keys(&settings, command, cli.json).await,
         Command::Projections(command) => commands::projections(&settings, command, cli.json).await,
         Command::Import(command) => commands::import(&settings, command, cli.json).await,
+        Command::Eval(command) => commands::eval(&settings, command, cli.json).await,
         Command::Config { .. } => {
             commands::say(cli.json, &serde_json::json!({"valid": true}), "the settings are valid");
             Ok(())

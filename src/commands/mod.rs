@@ -1,5 +1,6 @@
 //! Commands of the operator. Those that write append to the log like any other process, also beside a running server.
 
+mod eval;
 mod files;
 mod import;
 
@@ -16,6 +17,7 @@ use twig_projections::{ListAt, ListQuery};
 
 use crate::{node::Node, settings::Settings};
 
+pub use eval::{Eval, eval};
 pub use files::{backup, doctor, restore};
 pub use import::{Import, import};
 
