@@ -12,6 +12,7 @@ use std::{
 use reqwest::blocking::{Client, Response, multipart};
 use serde_json::{Value, json};
 
+pub mod embeddings;
 pub mod log;
 pub mod model;
 pub mod stream;
