@@ -35,23 +35,24 @@ pub fn embedding_texts(model: &str, passages: &[Passage]) -> Vec<String> {
 
 /// The static model takes the mean of a text's words: a passage with more than this is not helped by a title that it shares with its neighbours (measured).
 const STATIC_TOKENS_WITHOUT_HEADING: usize = 100;
-/// A passage longer than this is embedded in pieces, so that the transformer, which reads 256 tokens, reads all of it; what goes over by little is left to
-/// the reading of the rest, which was measured to be better than a short piece of its own.
-const TOKENS_IN_ONE_PIECE: usize = 320;
+/// The transformer reads 256 tokens: what a passage longer than this has beyond its beginning is embedded in pieces of its own.
+const TOKENS_IN_ONE_PIECE: usize = 350;
+const TOKENS_OF_THE_BEGINNING: usize = 220;
 const TOKENS_OF_A_PIECE: usize = 240;
+/// What a cosine of a later piece is worth beside one of the beginning, which tells what a passage is about (measured).
+pub(crate) const LATER_PIECE_WORTH: f32 = 0.9;
 
 pub(crate) fn pieces(model: &str, passage: &Passage) -> Vec<String> {
     let text = body(passage);
     match BuiltIn::by_name(model) {
         Some(BuiltIn::Static) if count_tokens(text) > STATIC_TOKENS_WITHOUT_HEADING => vec![text.to_owned()],
-        Some(BuiltIn::MiniLm) => {
-            let tokens = count_tokens(text);
-            if tokens <= TOKENS_IN_ONE_PIECE {
-                return vec![embedding_text(passage)];
-            }
+        Some(BuiltIn::MiniLm) if count_tokens(text) > TOKENS_IN_ONE_PIECE => {
             let heading = heading_line(passage);
-            let each = tokens.div_ceil(tokens.div_ceil(TOKENS_OF_A_PIECE));
-            cut(text, each).into_iter().map(|piece| with_heading(&heading, piece)).collect()
+            let later = &text[beginning(text)..];
+            let tokens = count_tokens(later);
+            let each = tokens.div_ceil(tokens.div_ceil(TOKENS_OF_A_PIECE)).max(1);
+            let later = cut(later, each).into_iter().map(|piece| with_heading(&heading, piece));
+            std::iter::once(embedding_text(passage)).chain(later).collect()
         }
         _ => vec![embedding_text(passage)],
     }
@@ -73,6 +74,19 @@ pub(crate) fn body(passage: &Passage) -> &str {
 
 /// The share of a piece after which it may end with a sentence or a line.
 const ENDS_FROM: f32 = 0.85;
+
+/// Bytes of a long text that the transformer reads first.
+fn beginning(text: &str) -> usize {
+    let (mut at, mut tokens) = (0, 0);
+    for word in text.split_inclusive(char::is_whitespace) {
+        tokens += count_tokens(word);
+        if tokens > TOKENS_OF_THE_BEGINNING {
+            break;
+        }
+        at += word.len();
+    }
+    at
+}
 
 fn cut(text: &str, tokens_each: usize) -> Vec<&str> {
     let (mut pieces, mut from, mut at, mut tokens) = (Vec::new(), 0, 0, 0);
@@ -149,8 +163,10 @@ mod tests {
         let text = "This sentence has some seven words. ".repeat(120);
         let long = passage("Title", &text);
         let pieces = pieces("minilm", &long);
-        assert!(pieces.len() > 2 && pieces.iter().all(|piece| piece.starts_with("Title\n") && count_tokens(piece) <= TOKENS_OF_A_PIECE + 10));
-        assert_eq!(pieces.iter().map(|piece| &piece[6..]).collect::<String>(), text);
+        assert_eq!(pieces[0], format!("Title\n{text}"));
+        assert!(pieces.len() > 2 && pieces[1..].iter().all(|piece| piece.starts_with("Title\n") && count_tokens(piece) <= TOKENS_OF_A_PIECE + 10));
+        let later: String = pieces[1..].iter().map(|piece| &piece[6..]).collect();
+        assert_eq!(&text[beginning(&text)..], later);
         assert_eq!(embedding_texts("static", &[long]).len(), 1);
     }
 }

@@ -114,7 +114,7 @@ pub(crate) fn read(question: &str, hits: &mut [Hit], keywords: Option<&Keywords>
     let mut best: Vec<Option<Judged>> = vec![None; first];
     for candidate in choose(&asked, &hits[..first], &units) {
         let unit = &units[candidate.hit][candidate.unit];
-        let read = asked.read(&text_of(&hits[candidate.hit], &units[candidate.hit], unit));
+        let read = asked.read(&text_of(&hits[candidate.hit], &units[candidate.hit], candidate.unit));
         let no_number = asked.wants_number && !says_number(&unit.text);
         let cost = if no_number { NO_NUMBER_COST } else { 0.0 };
         worth[candidate.hit][candidate.unit] = Some(read.cosine + WORDS_OF_A_UNIT * read.words + OWN_WORDS_OF_A_UNIT * candidate.own_words - cost);
@@ -200,11 +200,13 @@ fn choose(asked: &Asked, hits: &[Hit], units: &[Vec<Unit>]) -> Vec<Candidate> {
     chosen
 }
 
-/// As it is read: under its headings, a row under its table's header, an item under its lead-in.
-fn text_of(hit: &Hit, units: &[Unit], unit: &Unit) -> String {
+/// As it is read: under its headings, a row under its table's header, an item under its lead-in, a sentence that points back after the one it points to.
+fn text_of(hit: &Hit, units: &[Unit], place: usize) -> String {
+    let unit = &units[place];
     let heading = heading_line(&hit.passage);
-    let lead = unit.lead.filter(|_| unit.kind != Kind::Sentence).map(|lead| format!("{} ", units[lead].text)).unwrap_or_default();
-    if heading.is_empty() { format!("{lead}{}", unit.text) } else { format!("{heading}\n{lead}{}", unit.text) }
+    let before = unit.lead.filter(|_| unit.kind != Kind::Sentence).or_else(|| units::pointed_to(units, place));
+    let before = before.map(|before| format!("{} ", units[before].text)).unwrap_or_default();
+    if heading.is_empty() { format!("{before}{}", unit.text) } else { format!("{heading}\n{before}{}", unit.text) }
 }
 
 /// What is known of a question.
@@ -306,7 +308,7 @@ impl Name {
 
 fn capitals(question: &str) -> HashSet<String> {
     let words = question.split_whitespace().skip(1).map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()));
-    words.filter(|word| word.starts_with(char::is_uppercase) && word.chars().count() > 2).map(terms::fold).collect()
+    words.filter(|word| word.contains(char::is_uppercase) && word.chars().count() > 2).map(terms::fold).collect()
 }
 
 /// The terms that say something; all of them where none does.

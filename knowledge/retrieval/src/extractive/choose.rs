@@ -2,7 +2,7 @@
 
 use super::{
     AnswerOptions, Style,
-    units::{Kind, Unit},
+    units::{self, Kind, Unit},
 };
 use crate::{
     model::{dot, importance, states},
@@ -102,11 +102,8 @@ fn with_company(place: Place, units: &[Unit], limits: &Limits, wants_steps: bool
     let unit = &units[place.unit];
     if let Some(lead) = unit.lead.filter(|&lead| !has_marker(&units[lead].text)) {
         company.push(at(lead));
-    } else if unit.kind == Kind::Sentence && points_back(&unit.text) && place.unit > 0 {
-        let before = &units[place.unit - 1];
-        if before.block == unit.block && !has_marker(&before.text) {
-            company.push(at(place.unit - 1));
-        }
+    } else if let Some(before) = units::pointed_to(units, place.unit).filter(|&before| !has_marker(&units[before].text)) {
+        company.push(at(before));
     }
     let in_list = |other: &Unit| unit.list.is_some() && other.list == unit.list;
     if unit.numbered || wants_steps && unit.lead.is_some() {
@@ -118,29 +115,6 @@ fn with_company(place: Place, units: &[Unit], limits: &Limits, wants_steps: bool
     let led = units.iter().enumerate().filter(|(_, led)| led.lead == Some(place.unit) && !has_marker(&led.text));
     company.extend(led.map(|(unit, _)| at(unit)).take(limits.items));
     company
-}
-
-fn points_back(sentence: &str) -> bool {
-    let first = sentence.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
-    matches!(
-        first,
-        "It" | "They"
-            | "This"
-            | "That"
-            | "These"
-            | "Those"
-            | "He"
-            | "She"
-            | "Its"
-            | "Their"
-            | "Otherwise"
-            | "However"
-            | "Then"
-            | "Instead"
-            | "Until"
-            | "After"
-            | "Later"
-    )
 }
 
 fn same(a: &Scored, b: &Scored) -> bool {

@@ -58,6 +58,18 @@ pub(crate) fn split(text: &str) -> Vec<Unit> {
     splitter.units
 }
 
+/// The sentence before one that points back to it.
+pub(crate) fn pointed_to(units: &[Unit], place: usize) -> Option<usize> {
+    let (unit, before) = (&units[place], place.checked_sub(1)?);
+    let points = unit.kind == Kind::Sentence && POINTING_BACK.contains(&unit.text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default());
+    (points && units[before].block == unit.block).then_some(before)
+}
+
+#[rustfmt::skip]
+const POINTING_BACK: &[&str] = &[
+    "It", "They", "This", "That", "These", "Those", "He", "She", "Its", "Their", "Otherwise", "However", "Then", "Instead", "Until", "After", "Later",
+];
+
 impl Splitter {
     /// Takes one block from the front of the lines, at least one line.
     fn block(&mut self, lines: &[&str]) -> usize {

@@ -3,6 +3,8 @@
 //! A large index is not scanned whole: one bit a dimension tells which rows lie on the query's side of the middle, and only the best of them by that are
 //! compared in full.
 
+use crate::passage::LATER_PIECE_WORTH;
+
 /// Rows of 8-bit vectors. A row's value is `scale × integer`; rows without a direction have scale 0.
 pub(crate) struct Vectors {
     dimension: usize,
@@ -53,6 +55,9 @@ impl Vectors {
             let (row, scale) = quantise(vector);
             values.extend(row);
             scales.push(scale);
+        }
+        for rows in firsts.windows(2) {
+            scales[rows[0] as usize..rows[1] as usize].iter_mut().skip(1).for_each(|scale| *scale *= LATER_PIECE_WORTH);
         }
         let signs = (vectors.len() > ROWS_COMPARED_IN_FULL).then(|| Signs::of(vectors, &firsts));
         Some(Self { dimension, values, scales, firsts, signs })
@@ -240,7 +245,7 @@ mod tests {
     fn the_nearest_of_a_passages_vectors_counts() {
         let vectors = Vectors::new(&[vec![1.0, 0.0], vec![0.0, 1.0], vec![-1.0, 0.0]], [2, 1].into_iter()).expect("rows of one dimension");
         let near = vectors.near(&vectors.query(&[0.0, 1.0]).expect("the rows' dimension"));
-        assert!((near[0].1 - 1.0).abs() < 0.01 && near[1].1.abs() < 0.01 && near.len() == 2);
+        assert!((near[0].1 - LATER_PIECE_WORTH).abs() < 0.01 && near[1].1.abs() < 0.01 && near.len() == 2);
     }
 
     #[test]
