@@ -128,12 +128,16 @@ impl Knowledge {
         let model = self.last_model();
         let texts = embedding_texts(&model, &self.passages(spec, manifest).await?);
         for (number, batch) in texts.chunks(EMBED_BATCH_PASSAGES).enumerate() {
-            let next = serde_json::json!({"model": model, "done": number * EMBED_BATCH_PASSAGES, "total": texts.len()});
-            self.views.report_embedding(organization, spec, manifest.to_owned(), Some(next)).await.map_err(|error| error.to_string())?;
+            self.report_sharpening(organization, spec, manifest, number * EMBED_BATCH_PASSAGES, texts.len()).await?;
             self.embed(&model, batch.to_vec()).await?;
         }
         self.load_index(spec, manifest, &model).await?;
         Ok(model)
+    }
+
+    pub(crate) async fn report_sharpening(&self, organization: OrgId, spec: DataSpecId, manifest: &str, done: usize, total: usize) -> Result<(), String> {
+        let next = serde_json::json!({"model": self.last_model(), "done": done, "total": total});
+        self.views.report_embedding(organization, spec, manifest.to_owned(), Some(next)).await.map_err(|error| error.to_string())
     }
 
     /// The index of a manifest under any model, whichever it is published on; tells how many texts of how many are embedded.

@@ -276,6 +276,10 @@ impl Knowledge {
         let sha = tokio::task::spawn_blocking(move || of.store(&content)).await.map_err(internal)?.map_err(internal)?;
         self.load_index(job.data_spec, &sha, &model).await.map_err(internal)?;
         self.views.set_documents(job.organization, job.data_spec, sha.clone(), manifest.rows()).await.map_err(internal)?;
+        if model != self.last_model() {
+            // Told from the step that ends the run, before the background job gets to it.
+            self.report_sharpening(job.organization, job.data_spec, &sha, 0, texts.len()).await.map_err(internal)?;
+        }
         Ok((sha, model))
     }
 
