@@ -16,6 +16,9 @@ const TRIES: usize = 5;
 
 #[test]
 fn it_starts_at_once_and_is_small_when_idle() {
+    if !twig_tests::stores::on_files() {
+        return;
+    }
     let (_folder, mut server, api) = start();
     let owned = things(&server, &api);
     let again = |server: &mut twig_tests::Server| {

@@ -249,6 +249,9 @@ fn a_position_that_is_not_reached_is_waited_for_and_then_unavailable() {
 /// The real thing: a view's table is taken away under the running server.
 #[test]
 fn a_store_that_breaks_is_an_internal_error_that_tells_nothing() {
+    if !twig_tests::stores::on_files() {
+        return;
+    }
     let (_folder, server, api) = start();
     things(&server, &api);
     let views = server.folder.join("views.db");

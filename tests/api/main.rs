@@ -144,6 +144,9 @@ fn a_rebuilt_projection_is_the_live_one_row_for_row() {
 
 #[test]
 fn a_backup_brings_everything_back() {
+    if !twig_tests::stores::on_files() {
+        return;
+    }
     let (folder, mut server, api) = start();
     let owned = things(&server, &api);
     let file = folder.path().join("backup.db");

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 pub mod embeddings;
 pub mod log;
 pub mod model;
+pub mod stores;
 pub mod stream;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -117,7 +118,7 @@ impl Drop for Server {
 
 /// One command on a data folder, to its end.
 pub fn twig(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(binary()).args(arguments).arg("--data-dir").arg(folder).stdin(Stdio::null()).output().unwrap()
+    Command::new(binary()).args(arguments).arg("--data-dir").arg(folder).envs(stores::variables(folder)).stdin(Stdio::null()).output().unwrap()
 }
 
 fn spawn(folder: &Path, arguments: &[String], variables: &[(String, String)]) -> (Child, String, Arc<Mutex<Vec<String>>>) {
@@ -125,6 +126,7 @@ fn spawn(folder: &Path, arguments: &[String], variables: &[(String, String)]) ->
         .args(arguments)
         .args(["--listen", "127.0.0.1:0", "--log-level", "error", "--data-dir"])
         .arg(folder)
+        .envs(stores::variables(folder))
         .envs(variables.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

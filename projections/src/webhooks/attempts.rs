@@ -168,7 +168,7 @@ mod tests {
     use std::{collections::BTreeMap, sync::Arc};
 
     use super::{
-        super::{Lane, Target},
+        super::{Lane, claims::Target},
         *,
     };
     use twig_domain::id::OrgId;
