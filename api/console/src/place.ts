@@ -1,5 +1,5 @@
 // Where the page is: the address says it all, so that every view can be linked to, reloaded and gone back from.
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useReducer } from "preact/hooks";
 
 export const BASE = "/console";
 
@@ -9,24 +9,40 @@ export interface Place {
   query: URLSearchParams;
 }
 
+/** A part that is not well encoded names nothing, and is no reason to show nothing. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 const read = (): Place => ({
-  path: location.pathname.slice(BASE.length).split("/").filter(Boolean).map(decodeURIComponent),
+  path: location.pathname.slice(BASE.length).split("/").filter(Boolean).map(decoded),
   query: new URLSearchParams(location.search),
 });
-const changed = () => dispatchEvent(new Event("place"));
+let known = { address: "", place: read() };
+
+/** Read at every rendering, so that no change is missed between a view's first rendering and its listening. */
+function current(): Place {
+  const address = location.pathname + location.search;
+  if (known.address !== address) known = { address, place: read() };
+  return known.place;
+}
 
 export function usePlace(): Place {
-  const [place, setPlace] = useState(read);
-  useEffect(() => {
-    const follow = () => setPlace(read());
-    addEventListener("popstate", follow);
-    addEventListener("place", follow);
+  const [, follow] = useReducer((count: number) => count + 1, 0);
+  useLayoutEffect(() => {
+    const changed = () => follow(undefined);
+    addEventListener("popstate", changed);
+    addEventListener("place", changed);
     return () => {
-      removeEventListener("popstate", follow);
-      removeEventListener("place", follow);
+      removeEventListener("popstate", changed);
+      removeEventListener("place", changed);
     };
   }, []);
-  return place;
+  return current();
 }
 
 /** An address of the console: its path and the query's members that are given. */
@@ -39,7 +55,7 @@ export function to(path: string, query: Record<string, string | undefined | null
 export function go(address: string, replace = false): void {
   if (address === location.pathname + location.search) return;
   history[replace ? "replaceState" : "pushState"](null, "", address);
-  changed();
+  dispatchEvent(new Event("place"));
   if (!replace) scrollTo(0, 0);
 }
 
