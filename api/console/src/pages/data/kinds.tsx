@@ -12,14 +12,25 @@ export const KINDS: Record<DataSpecType, { name: string; about: string; upload: 
   csv: { name: "Table", about: "CSV, each row a document", upload: true },
   bucket: { name: "Bucket", about: "Objects of S3, Google Cloud or Azure storage", upload: false },
 };
-export const ACCEPT: Partial<Record<DataSpecType, string>> = { file: ".pdf,.docx,.pptx,.xlsx,.html,.htm,.md,.txt,.csv,.json,.zip", qna_csv: ".csv", csv: ".csv" };
+export const ACCEPT: Partial<Record<DataSpecType, string>> = {
+  file: ".pdf,.docx,.pptx,.xlsx,.html,.htm,.md,.txt,.csv,.json,.zip",
+  qna_csv: ".csv",
+  csv: ".csv",
+};
 
 type Config = Record<string, any>;
 
 export function ConfigFields({ type, config = {} }: { type: DataSpecType; config?: Config }) {
-  const text = (name: string, label: string, more: object = {}) => <Text key={name} name={`config.${name}`} pointer={`/config/${name}`} label={label} value={config[name]} {...more} />;
+  const text = (name: string, label: string, more: object = {}) => (
+    <Text key={name} name={`config.${name}`} pointer={`/config/${name}`} label={label} value={config[name]} {...more} />
+  );
   if (type === "text") {
-    return <>{text("title", "Title")}<Area name="config.content" pointer="/config/content" label="Text" value={config.content} rows={10} required /></>;
+    return (
+      <>
+        {text("title", "Title")}
+        <Area name="config.content" pointer="/config/content" label="Text" value={config.content} rows={10} required />
+      </>
+    );
   }
   if (type === "website") {
     return (
@@ -31,7 +42,14 @@ export function ConfigFields({ type, config = {} }: { type: DataSpecType; config
           {text("requestsPerSecond", "Requests a second", { type: "number", min: 0, step: "0.1", placeholder: "1" })}
         </div>
         <div class="grid-2">
-          <Area name="config.include" pointer="/config/include" label="Only these paths" hint="One a line, * as a wildcard." value={config.include?.join("\n")} rows={2} />
+          <Area
+            name="config.include"
+            pointer="/config/include"
+            label="Only these paths"
+            hint="One a line, * as a wildcard."
+            value={config.include?.join("\n")}
+            rows={2}
+          />
           <Area name="config.exclude" pointer="/config/exclude" label="Not these paths" value={config.exclude?.join("\n")} rows={2} />
         </div>
       </>
@@ -48,7 +66,8 @@ function BucketFields({ text }: { text: (name: string, label: string, more?: obj
     <>
       {text("url", "Address of the bucket", { required: true, placeholder: "s3://bucket" })}
       <div class="grid-2">
-        {text("prefix", "Prefix")}{text("endpoint", "Endpoint", { type: "url" })}
+        {text("prefix", "Prefix")}
+        {text("endpoint", "Endpoint", { type: "url" })}
         {text("accessKeyId", "Access key id", { autocomplete: "off" })}
         {text("secretAccessKey", "Secret access key", { type: "password", autocomplete: "off", hint: "Stored encrypted and never shown again." })}
       </div>

@@ -22,19 +22,46 @@ export function DataPage() {
 function DataList() {
   const list = useList<DataSpec>((cursor, signal) => twig().dataSpecs.list({ limit: PAGE, cursor }, { signal }), [], true);
   useLive(list.reload, (list.value?.length ?? 0) <= PAGE);
-  const create = <a class="button primary" href={to("/data/new")}>Add a data source</a>;
+  const create = (
+    <a class="button primary" href={to("/data/new")}>
+      Add a data source
+    </a>
+  );
   return (
     <>
-      <Head title="Data" about="The documents that agents answer from.">{create}</Head>
-      <List of={list} what="data sources" id={(row) => row.id} empty={<Empty icon="data" title="No data source yet"><p>Upload files, name a web site, or paste a text: it is read, cut into passages and indexed.</p>{create}</Empty>} columns={[
-        { head: "Name", cell: (row) => <><a class="link-row" href={to(`/data/${row.id}`)}>{row.name}</a><span class="sub clip">{row.description}</span></> },
-        { head: "Type", wide: true, cell: (row) => KINDS[row.type]?.name ?? row.type },
-        { head: "Status", cell: (row) => <Badge of={row.status} /> },
-        { head: "Documents", num: true, cell: (row) => count(row.stats.documents) },
-        { head: "Passages", num: true, wide: true, cell: (row) => count(row.stats.chunks) },
-        { head: "Size", num: true, wide: true, cell: (row) => bytes(row.stats.bytes) },
-        { head: "Changed", wide: true, cell: (row) => <When at={row.updatedAt} /> },
-      ]} />
+      <Head title="Data" about="The documents that agents answer from.">
+        {create}
+      </Head>
+      <List
+        of={list}
+        what="data sources"
+        id={(row) => row.id}
+        empty={
+          <Empty icon="data" title="No data source yet">
+            <p>Upload files, name a web site, or paste a text: it is read, cut into passages and indexed.</p>
+            {create}
+          </Empty>
+        }
+        columns={[
+          {
+            head: "Name",
+            cell: (row) => (
+              <>
+                <a class="link-row" href={to(`/data/${row.id}`)}>
+                  {row.name}
+                </a>
+                <span class="sub clip">{row.description}</span>
+              </>
+            ),
+          },
+          { head: "Type", wide: true, cell: (row) => KINDS[row.type]?.name ?? row.type },
+          { head: "Status", cell: (row) => <Badge of={row.status} /> },
+          { head: "Documents", num: true, cell: (row) => count(row.stats.documents) },
+          { head: "Passages", num: true, wide: true, cell: (row) => count(row.stats.chunks) },
+          { head: "Size", num: true, wide: true, cell: (row) => bytes(row.stats.bytes) },
+          { head: "Changed", wide: true, cell: (row) => <When at={row.updatedAt} /> },
+        ]}
+      />
     </>
   );
 }

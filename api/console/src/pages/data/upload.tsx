@@ -22,16 +22,49 @@ export function Drop({ accept, take, files = [], busy }: { accept?: string; take
     const fit = all.filter((file) => file.size <= MAX_FILE_BYTES);
     if (fit.length) take(fit);
   };
-  const drag = (on: boolean) => (event: DragEvent) => { event.preventDefault(); setOver(on); };
+  const drag = (on: boolean) => (event: DragEvent) => {
+    event.preventDefault();
+    setOver(on);
+  };
   return (
     <div class="field">
-      <label class={`drop ${over ? "over" : ""}`} htmlFor={id} onDragOver={drag(true)} onDragLeave={drag(false)} onDrop={(event) => { drag(false)(event); give(event.dataTransfer?.files); }}>
+      <label
+        class={`drop ${over ? "over" : ""}`}
+        htmlFor={id}
+        onDragOver={drag(true)}
+        onDragLeave={drag(false)}
+        onDrop={(event) => {
+          drag(false)(event);
+          give(event.dataTransfer?.files);
+        }}
+      >
         <Icon name="upload" />
-        <span><b>{busy ? "Uploading…" : "Drop files here"}</b> or choose them</span>
+        <span>
+          <b>{busy ? "Uploading…" : "Drop files here"}</b> or choose them
+        </span>
         <span class="small">{accept?.replace(/\./g, " ").replace(/,/g, "") ?? "Any file"}, at most 50 MiB each</span>
-        <input id={id} class="hidden-text" type="file" multiple accept={accept} disabled={busy} onChange={(event) => { give(event.currentTarget.files); event.currentTarget.value = ""; }} />
+        <input
+          id={id}
+          class="hidden-text"
+          type="file"
+          multiple
+          accept={accept}
+          disabled={busy}
+          onChange={(event) => {
+            give(event.currentTarget.files);
+            event.currentTarget.value = "";
+          }}
+        />
       </label>
-      {files.length > 0 && <ul class="small muted">{files.map((file) => <li key={file.name}>{file.name} · {bytes(file.size)}</li>)}</ul>}
+      {files.length > 0 && (
+        <ul class="small muted">
+          {files.map((file) => (
+            <li key={file.name}>
+              {file.name} · {bytes(file.size)}
+            </li>
+          ))}
+        </ul>
+      )}
     </div>
   );
 }
@@ -51,5 +84,10 @@ export function AddFiles({ id, accept, done }: { id: string; accept?: string; do
       setState({ failure });
     }
   };
-  return <><Drop accept={accept} take={take} busy={state.busy} /><Problem failure={state.failure} /></>;
+  return (
+    <>
+      <Drop accept={accept} take={take} busy={state.busy} />
+      <Problem failure={state.failure} />
+    </>
+  );
 }
