@@ -43,10 +43,13 @@ pub async fn dispatch(app: Arc<App>, routes: Arc<Vec<Compiled>>, http: HttpReque
     let started = Instant::now();
     let request_id = request_id(http.headers(), &app);
     let mut standing = None;
-    let answer = match choose(&routes, http.method()) {
+    let mut answer = match choose(&routes, http.method()) {
         Ok(compiled) => Box::pin(run(&app, compiled, &http, payload, &request_id, &mut standing)).await,
         Err(problem) => Err(problem),
     };
+    if let Ok(reply) = &mut answer {
+        tell_position(&app, http.method(), standing.is_some(), reply);
+    }
     let pattern = routes.first().map_or("unknown", |compiled| compiled.route.path);
     let response = write(answer, &http, &request_id, standing.as_ref());
     let status = response.status().as_u16();
@@ -54,6 +57,14 @@ pub async fn dispatch(app: Arc<App>, routes: Arc<Vec<Compiled>>, http: HttpReque
         .record(started.elapsed());
     tracing::info!(%request_id, method = %http.method(), path = http.path(), status, elapsed_ms = started.elapsed().as_millis() as u64, "request");
     response
+}
+
+/// Every write tells a position, also one that left the log as it was.
+fn tell_position(app: &App, method: &Method, authenticated: bool, reply: &mut Reply) {
+    let told = reply.headers.iter().any(|(name, _)| *name == "x-twig-position");
+    if authenticated && !told && !matches!(*method, Method::GET | Method::HEAD) {
+        reply.headers.push(("x-twig-position", app.head().to_string()));
+    }
 }
 
 /// Answers what no route knows.

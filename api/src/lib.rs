@@ -13,6 +13,7 @@ mod reply;
 mod request;
 pub mod route;
 mod routes;
+mod schemas;
 mod sse;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};

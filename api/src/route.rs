@@ -7,7 +7,7 @@ use actix_web::http::Method;
 use serde_json::Value;
 use twig_domain::organization::Scope;
 
-use crate::{reply::Answer, request::Request};
+use crate::{problem::Code, reply::Answer, request::Request};
 
 pub type Handling = Pin<Box<dyn Future<Output = Answer>>>;
 pub type Handler = fn(Arc<Request>) -> Handling;
@@ -29,7 +29,16 @@ pub enum Takes {
 pub enum Gives {
     One(u16, Value),
     List(Value),
+    /// A list that `Accept` also has as CSV and NDJSON.
+    Exported(Value),
+    /// An answer, whole or as events.
+    Answer(Value),
+    /// The events of an answer.
+    Events,
     Deleted,
+    /// Another protocol's own shape, without the envelope.
+    Shape(u16, &'static str, Value),
+    /// What is no JSON.
     Other(u16, &'static str),
 }
 
@@ -44,17 +53,62 @@ pub struct Route {
     pub query: Vec<(&'static str, Value)>,
     pub takes: Takes,
     pub gives: Gives,
+    /// Whether the answer has an `ETag`, and `If-None-Match` or `If-Match` are heeded.
+    pub tagged: bool,
+    /// Headers of the request that only this route heeds, and what they do.
+    pub headers: Vec<(&'static str, &'static str)>,
+    /// Errors beside those that follow from the rest of the row.
+    pub errors: Vec<Code>,
+    /// Successes or failures of a shape of their own.
+    pub also: Vec<(u16, Value)>,
     pub handler: Handler,
 }
 
 impl Route {
     pub fn new(method: Method, path: &'static str, scopes: &'static [Scope], summary: &'static str, gives: Gives, handler: Handler) -> Self {
-        Self { method, path, scopes, summary, query: Vec::new(), takes: Takes::Nothing, gives, handler }
+        Self {
+            method,
+            path,
+            scopes,
+            summary,
+            query: Vec::new(),
+            takes: Takes::Nothing,
+            gives,
+            tagged: false,
+            headers: Vec::new(),
+            errors: Vec::new(),
+            also: Vec::new(),
+            handler,
+        }
     }
 
     #[must_use]
     pub fn takes(mut self, takes: Takes) -> Self {
         self.takes = takes;
+        self
+    }
+
+    #[must_use]
+    pub fn tagged(mut self) -> Self {
+        self.tagged = true;
+        self
+    }
+
+    #[must_use]
+    pub fn header(mut self, name: &'static str, description: &'static str) -> Self {
+        self.headers.push((name, description));
+        self
+    }
+
+    #[must_use]
+    pub fn errors(mut self, more: &[Code]) -> Self {
+        self.errors.extend(more);
+        self
+    }
+
+    #[must_use]
+    pub fn also(mut self, status: u16, schema: Value) -> Self {
+        self.also.push((status, schema));
         self
     }
 
@@ -70,7 +124,7 @@ impl Route {
         self.query(&[
             ("limit", serde_json::json!({"type": "integer", "minimum": 1, "maximum": 200, "default": 50})),
             ("offset", serde_json::json!({"type": "integer", "minimum": 0})),
-            ("cursor", serde_json::json!({"type": "string"})),
+            ("cursor", serde_json::json!({"type": "string", "description": "`nextCursor` of the page before, instead of `offset`"})),
         ])
     }
 }

@@ -13,37 +13,16 @@ use twig_domain::{
 };
 use twig_projections::Resource;
 
-use super::{answer, object, optional_text, text};
+use super::{as_of, object, optional_text, text, titled};
 use crate::{
     problem::{Field, Problem},
     reply::{Answer, Reply},
     request::Request,
     route::{Gives, Route, Takes, handler},
+    schemas::named,
 };
 
 const WHAT: &str = "The agent";
-const MEMBERS: [&str; 19] = [
-    "id",
-    "name",
-    "description",
-    "status",
-    "systemPrompt",
-    "model",
-    "temperature",
-    "maxTokens",
-    "ragStrategy",
-    "topK",
-    "minScore",
-    "fallbackMessage",
-    "responseStyle",
-    "tone",
-    "language",
-    "dataSpecs",
-    "version",
-    "createdAt",
-    "updatedAt",
-];
-
 /// Both paths of the resource, with the paths below it.
 const COLLECTIONS: [(&str, &str, &str, &str); 2] = [
     ("/api/ai-agent-managers", "/api/ai-agent-managers/{id}", "/api/ai-agent-managers/{id}/versions", "/api/ai-agent-managers/{id}/restore"),
@@ -51,27 +30,23 @@ const COLLECTIONS: [(&str, &str, &str, &str); 2] = [
 ];
 
 pub fn routes(all: &mut Vec<Route>) {
-    let as_of = [("asOf", json!({"type": "string"}))];
     for (collection, one, versions, restore_path) in COLLECTIONS {
-        let agent = || Gives::One(200, answer(&MEMBERS));
+        let agent = || Gives::One(200, named("Agent"));
         all.extend([
-            Route::new(Method::GET, collection, &[Scope::AgentsRead], "List agents", Gives::List(answer(&MEMBERS)), handler!(list)).paged().query(&as_of),
-            Route::new(Method::POST, collection, &[Scope::AgentsWrite], "Create an agent", Gives::One(201, answer(&MEMBERS)), handler!(create))
-                .takes(Takes::Json(settings_schema(true))),
-            Route::new(Method::GET, one, &[Scope::AgentsRead], "Read an agent", agent(), handler!(read)).query(&as_of),
-            Route::new(Method::PUT, one, &[Scope::AgentsWrite], "Change an agent", agent(), handler!(update)).takes(Takes::Json(settings_schema(false))),
-            Route::new(Method::DELETE, one, &[Scope::AgentsDelete], "Delete an agent", Gives::Deleted, handler!(delete)),
-            Route::new(
-                Method::GET,
-                versions,
-                &[Scope::AgentsRead],
-                "List an agent's versions",
-                Gives::List(answer(&["version", "changes", "actor", "createdAt"])),
-                handler!(list_versions),
-            )
-            .paged(),
+            Route::new(Method::GET, collection, &[Scope::AgentsRead], "List agents", Gives::List(named("Agent")), handler!(list)).paged().query(&as_of()),
+            Route::new(Method::POST, collection, &[Scope::AgentsWrite], "Create an agent", Gives::One(201, named("Agent")), handler!(create))
+                .takes(Takes::Json(settings_schema(true)))
+                .tagged(),
+            Route::new(Method::GET, one, &[Scope::AgentsRead], "Read an agent", agent(), handler!(read)).query(&as_of()).tagged(),
+            Route::new(Method::PUT, one, &[Scope::AgentsWrite], "Change an agent", agent(), handler!(update))
+                .takes(Takes::Json(settings_schema(false)))
+                .tagged(),
+            Route::new(Method::DELETE, one, &[Scope::AgentsDelete], "Delete an agent", Gives::Deleted, handler!(delete)).tagged(),
+            Route::new(Method::GET, versions, &[Scope::AgentsRead], "List an agent's versions", Gives::List(named("AgentVersion")), handler!(list_versions))
+                .paged(),
             Route::new(Method::POST, restore_path, &[Scope::AgentsWrite], "Restore an earlier version as a new one", agent(), handler!(restore))
-                .takes(Takes::Json(object(&["version"], json!({"version": {"type": "integer", "minimum": 1}})))),
+                .takes(Takes::Json(titled("AgentRestore", object(&["version"], json!({"version": {"type": "integer", "minimum": 1}})))))
+                .tagged(),
         ]);
     }
 }
@@ -84,7 +59,7 @@ fn settings_schema(creating: bool) -> Value {
             "tags": {"type": "array", "maxItems": 50, "items": text(1, 100)},
         }),
     );
-    object(
+    let settings = object(
         if creating { &["name"] } else { &[] },
         json!({
             "name": text(1, 120), "description": optional_text(2000), "status": {"enum": ["active", "inactive", "draft"]},
@@ -94,9 +69,10 @@ fn settings_schema(creating: bool) -> Value {
             "minGrounding": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
             "fallbackMessage": text(1, 4000), "responseStyle": {"enum": ["concise", "detailed", "technical", null]},
             "tone": optional_text(200), "language": optional_text(35),
-            "dataSpecs": {"type": "array", "maxItems": 200, "items": link}, "dataSpecIds": {"type": "array", "maxItems": 200, "items": text(1, 64)},
+            "dataSpecs": {"type": "array", "maxItems": 200, "items": link}, "dataSpecIds": {"type": "array", "maxItems": 200, "items": text(1, 64), "description": "A shorthand for enabled `dataSpecs`"},
         }),
-    )
+    );
+    titled(if creating { "AgentCreate" } else { "AgentUpdate" }, settings)
 }
 
 #[derive(Deserialize)]

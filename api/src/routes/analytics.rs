@@ -8,12 +8,13 @@ use serde_json::json;
 use twig_domain::{Timestamp, id::AgentId, organization::Scope};
 use twig_projections::DashboardQuery;
 
-use super::answer;
+use super::date_query;
 use crate::{
     problem::Problem,
     reply::{Answer, Reply},
     request::{Request, bad_parameter},
     route::{Gives, Route, handler},
+    schemas::named,
 };
 
 const DEFAULT_DAYS: i64 = 30;
@@ -23,16 +24,17 @@ const A_DATE: &str = "a day (YYYY-MM-DD) or an RFC 3339 time";
 pub fn routes(all: &mut Vec<Route>) {
     let string = || json!({"type": "string"});
     let query = [
-        ("startDate", string()),
-        ("endDate", string()),
+        ("startDate", date_query()),
+        ("endDate", date_query()),
         ("agentId", string()),
         ("granularity", json!({"enum": ["hour", "day", "week", "month"]})),
         ("timezone", string()),
     ];
-    let gives = Gives::One(200, answer(&["range", "freshness", "summary", "charts"]));
+    let gives = Gives::One(200, named("Dashboard"));
     all.push(
         Route::new(Method::GET, "/api/analytics/charts/dashboard", &[Scope::AnalyticsRead], "The dashboard's figures", gives, handler!(dashboard))
-            .query(&query),
+            .query(&query)
+            .tagged(),
     );
 }
 

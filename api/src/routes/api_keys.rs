@@ -12,17 +12,17 @@ use twig_domain::{
     organization::{KeyRecord, Organization, OrganizationCommand, Scope},
 };
 
-use super::{answer, object, text};
+use super::{object, text, titled};
 use crate::{
     key,
     problem::Problem,
     reply::{Answer, Reply},
     request::Request,
     route::{Gives, Route, Takes, handler},
+    schemas::named,
 };
 
 const WHAT: &str = "The API key";
-const MEMBERS: [&str; 6] = ["id", "name", "scopes", "expiresAt", "test", "createdAt"];
 const MAX_OVERLAP_S: u64 = 30 * 86_400;
 const DEFAULT_OVERLAP_S: u64 = 86_400;
 
@@ -32,18 +32,19 @@ pub fn routes(all: &mut Vec<Route>) {
         &["name", "scopes"],
         json!({
             "name": text(1, 120), "scopes": {"type": "array", "minItems": 1, "uniqueItems": true, "items": {"enum": scopes}},
-            "expiresAt": {"type": ["string", "null"]}, "test": {"type": "boolean"},
+            "expiresAt": {"type": ["string", "null"], "format": "date-time"}, "test": {"type": "boolean"},
         }),
     );
     let rotate_body = object(&[], json!({"overlapSeconds": {"type": "integer", "minimum": 0, "maximum": MAX_OVERLAP_S}}));
-    let with_key = || answer(&["id", "key", "name", "scopes"]);
+    let with_key = || named("ApiKeyWithSecret");
     all.extend([
-        Route::new(Method::GET, "/api/api-keys", &[Scope::Admin], "List API keys", Gives::List(answer(&MEMBERS)), handler!(list)).paged(),
-        Route::new(Method::POST, "/api/api-keys", &[Scope::Admin], "Issue an API key", Gives::One(201, with_key()), handler!(issue)).takes(Takes::Json(new)),
-        Route::new(Method::GET, "/api/api-keys/{id}", &[Scope::Admin], "Read an API key", Gives::One(200, answer(&MEMBERS)), handler!(read)),
+        Route::new(Method::GET, "/api/api-keys", &[Scope::Admin], "List API keys", Gives::List(named("ApiKey")), handler!(list)).paged(),
+        Route::new(Method::POST, "/api/api-keys", &[Scope::Admin], "Issue an API key", Gives::One(201, with_key()), handler!(issue))
+            .takes(Takes::Json(titled("ApiKeyCreate", new))),
+        Route::new(Method::GET, "/api/api-keys/{id}", &[Scope::Admin], "Read an API key", Gives::One(200, named("ApiKey")), handler!(read)).tagged(),
         Route::new(Method::DELETE, "/api/api-keys/{id}", &[Scope::Admin], "Revoke an API key", Gives::Deleted, handler!(revoke)),
         Route::new(Method::POST, "/api/api-keys/{id}/rotate", &[Scope::Admin], "Give an API key a new secret", Gives::One(200, with_key()), handler!(rotate))
-            .takes(Takes::OptionalJson(rotate_body)),
+            .takes(Takes::OptionalJson(titled("SecretRotation", rotate_body))),
     ]);
 }
 
@@ -64,7 +65,8 @@ async fn list(request: Arc<Request>) -> Answer {
 
 async fn read(request: Arc<Request>) -> Answer {
     let id = request.id("id", WHAT)?;
-    Ok(Reply::ok(&current(&request, id).await?))
+    let found = current(&request, id).await?;
+    Ok(Reply::ok(&found).etag(found["version"].as_u64().unwrap_or_default()))
 }
 
 async fn issue(request: Arc<Request>) -> Answer {

@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 use twig_domain::{Timestamp, id::EventId, organization::Scope};
 use twig_projections::AuditFilter;
 
-use super::answer;
+use super::time;
 use crate::{
     export,
     problem::Problem,
     reply::{Answer, Reply},
     request::{Request, bad_parameter},
     route::{Gives, Route, handler},
+    schemas::named,
 };
 
 const WHAT: &str = "The audit event";
@@ -21,13 +22,16 @@ const MEMBERS: [&str; 10] = ["id", "position", "occurredAt", "type", "actor", "t
 const EXPORT_PAGE: u32 = 500;
 
 pub fn routes(all: &mut Vec<Route>) {
-    let filters: Vec<(&str, Value)> =
-        ["actor", "target", "type", "action", "from", "to", "q"].into_iter().map(|name| (name, json!({"type": "string"}))).collect();
+    let filters: Vec<(&str, Value)> = ["actor", "target", "type", "action", "q"]
+        .into_iter()
+        .map(|name| (name, json!({"type": "string"})))
+        .chain([("from", time()), ("to", time())])
+        .collect();
     all.extend([
-        Route::new(Method::GET, "/api/audit/events", &[Scope::AuditRead], "List or export audit events", Gives::List(answer(&MEMBERS)), handler!(list))
+        Route::new(Method::GET, "/api/audit/events", &[Scope::AuditRead], "List or export audit events", Gives::Exported(named("AuditEvent")), handler!(list))
             .paged()
             .query(&filters),
-        Route::new(Method::GET, "/api/audit/events/{id}", &[Scope::AuditRead], "Read an audit event", Gives::One(200, answer(&MEMBERS)), handler!(read)),
+        Route::new(Method::GET, "/api/audit/events/{id}", &[Scope::AuditRead], "Read an audit event", Gives::One(200, named("AuditEvent")), handler!(read)),
     ]);
 }
 

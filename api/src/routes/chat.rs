@@ -16,43 +16,31 @@ use twig_knowledge::{
     live::{End, LiveAnswer},
 };
 
-use super::{answer, object, text};
+use super::{object, text, titled};
 use crate::{
     problem::{Code, Problem},
     reply::{Answer, Body, Reply},
     request::Request,
     route::{Gives, Route, Takes, handler},
+    schemas::named,
     sse,
 };
 
-pub(super) const MEMBERS: [&str; 14] = [
-    "id",
-    "sessionId",
-    "agentId",
-    "agentVersion",
-    "response",
-    "sources",
-    "answered",
-    "finishReason",
-    "model",
-    "ragStrategy",
-    "usage",
-    "latencyMs",
-    "createdAt",
-    "grounding",
-];
-
 pub fn routes(all: &mut Vec<Route>) {
     let metadata = json!({"type": "object", "maxProperties": 16, "propertyNames": {"minLength": 1, "maxLength": 100}, "additionalProperties": {"type": "string", "maxLength": 1000}});
+    let prompt = json!({"type": "string", "minLength": 1, "maxLength": 32_000, "pattern": "\\S"});
     let body = object(
         &["prompt", "agentId"],
         json!({
-            "prompt": text(1, 32_000), "agentId": text(1, 64), "sessionId": text(1, 128), "stream": {"type": "boolean"},
+            "prompt": prompt, "agentId": text(1, 64), "sessionId": text(1, 128), "stream": {"type": "boolean"},
             "temperature": {"type": "number", "minimum": 0, "maximum": 2}, "maxTokens": {"type": "integer", "minimum": 1, "maximum": 32_000},
             "topK": {"type": "integer", "minimum": 1, "maximum": 50}, "userId": text(1, 256), "metadata": metadata, "semanticSearchOnly": {"type": "boolean"},
         }),
     );
-    all.push(Route::new(Method::POST, "/api/chat", &[Scope::Chat], "Ask an agent", Gives::One(200, answer(&MEMBERS)), handler!(chat)).takes(Takes::Json(body)));
+    all.push(
+        Route::new(Method::POST, "/api/chat", &[Scope::Chat], "Ask an agent", Gives::Answer(named("ChatResponse")), handler!(chat))
+            .takes(Takes::Json(titled("ChatRequest", body))),
+    );
 }
 
 #[derive(Deserialize)]

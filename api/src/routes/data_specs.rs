@@ -13,44 +13,31 @@ use twig_domain::{
 };
 use twig_projections::Resource;
 
-use super::{answer, object, optional_text, text};
+use super::{as_of, object, optional_text, text, titled};
 use crate::{
     problem::{Field, Problem},
     reply::{Answer, Reply},
     request::Request,
     route::{Gives, Route, Takes, handler},
+    schemas::named,
 };
 
 pub(super) const WHAT: &str = "The data spec";
-const MEMBERS: [&str; 15] = [
-    "id",
-    "name",
-    "description",
-    "type",
-    "config",
-    "syncSchedule",
-    "tags",
-    "filters",
-    "status",
-    "stats",
-    "embedding",
-    "lastRun",
-    "version",
-    "createdAt",
-    "updatedAt",
-];
-
 pub fn routes(all: &mut Vec<Route>) {
-    let as_of = [("asOf", json!({"type": "string"}))];
     all.extend([
-        Route::new(Method::GET, "/api/data-specs", &[Scope::DataRead], "List data specs", Gives::List(answer(&MEMBERS)), handler!(list)).paged().query(&as_of),
-        Route::new(Method::POST, "/api/data-specs", &[Scope::DataWrite], "Create a data spec", Gives::One(201, answer(&MEMBERS)), handler!(create))
-            .takes(Takes::Json(settings_schema(true))),
-        Route::new(Method::GET, "/api/data-specs/{id}", &[Scope::DataRead], "Read a data spec", Gives::One(200, answer(&MEMBERS)), handler!(read))
-            .query(&as_of),
-        Route::new(Method::PUT, "/api/data-specs/{id}", &[Scope::DataWrite], "Change a data spec", Gives::One(200, answer(&MEMBERS)), handler!(update))
-            .takes(Takes::Json(settings_schema(false))),
-        Route::new(Method::DELETE, "/api/data-specs/{id}", &[Scope::DataWrite], "Delete a data spec", Gives::Deleted, handler!(delete)),
+        Route::new(Method::GET, "/api/data-specs", &[Scope::DataRead], "List data specs", Gives::List(named("DataSpec")), handler!(list))
+            .paged()
+            .query(&as_of()),
+        Route::new(Method::POST, "/api/data-specs", &[Scope::DataWrite], "Create a data spec", Gives::One(201, named("DataSpec")), handler!(create))
+            .takes(Takes::Json(settings_schema(true)))
+            .tagged(),
+        Route::new(Method::GET, "/api/data-specs/{id}", &[Scope::DataRead], "Read a data spec", Gives::One(200, named("DataSpec")), handler!(read))
+            .query(&as_of())
+            .tagged(),
+        Route::new(Method::PUT, "/api/data-specs/{id}", &[Scope::DataWrite], "Change a data spec", Gives::One(200, named("DataSpec")), handler!(update))
+            .takes(Takes::Json(settings_schema(false)))
+            .tagged(),
+        Route::new(Method::DELETE, "/api/data-specs/{id}", &[Scope::DataWrite], "Delete a data spec", Gives::Deleted, handler!(delete)).tagged(),
     ]);
 }
 
@@ -65,7 +52,8 @@ fn settings_schema(creating: bool) -> Value {
     if !creating {
         properties["type"]["description"] = "As it was created: a type does not change".into();
     }
-    object(if creating { &["name", "type"] } else { &[] }, properties)
+    let settings = object(if creating { &["name", "type"] } else { &[] }, properties);
+    titled(if creating { "DataSpecCreate" } else { "DataSpecUpdate" }, settings)
 }
 
 #[derive(Deserialize)]

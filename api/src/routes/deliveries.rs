@@ -11,37 +11,44 @@ use twig_domain::{
 };
 use twig_projections::{DeliveryFilter, MESSAGE_TYPES};
 
-use super::{answer, object, text, webhooks};
+use super::{object, time, titled, webhooks};
 use crate::{
     problem::{Field, Problem},
     reply::{Answer, Reply},
     request::{Request, bad_parameter},
     route::{Gives, Route, Takes, handler},
+    schemas::named,
 };
 
 const WHAT: &str = "The delivery";
 const SCOPE: &[Scope] = &[Scope::WebhooksWrite];
 const STATUSES: [&str; 3] = ["pending", "succeeded", "failed"];
-const MEMBERS: [&str; 11] = ["id", "webhookId", "eventId", "type", "sequence", "position", "status", "replayed", "nextAttemptAt", "createdAt", "attempts"];
 
 pub fn routes(all: &mut Vec<Route>) {
     let empty = || Takes::OptionalJson(object(&[], json!({})));
     all.extend([
-        Route::new(Method::GET, "/api/webhooks/{id}/deliveries", SCOPE, "List a webhook's deliveries", Gives::List(answer(&MEMBERS)), handler!(list))
+        Route::new(Method::GET, "/api/webhooks/{id}/deliveries", SCOPE, "List a webhook's deliveries", Gives::List(named("Delivery")), handler!(list))
             .paged()
             .query(&[("status", json!({ "enum": STATUSES })), ("type", json!({ "enum": MESSAGE_TYPES }))]),
-        Route::new(Method::GET, "/api/webhooks/deliveries/{id}", SCOPE, "Read a delivery and its payload", Gives::One(200, answer(&MEMBERS)), handler!(read)),
-        Route::new(Method::POST, "/api/webhooks/deliveries/{id}/retry", SCOPE, "Send a delivery again now", Gives::One(202, answer(&MEMBERS)), handler!(retry))
-            .takes(empty()),
+        Route::new(Method::GET, "/api/webhooks/deliveries/{id}", SCOPE, "Read a delivery and its payload", Gives::One(200, named("Delivery")), handler!(read)),
+        Route::new(
+            Method::POST,
+            "/api/webhooks/deliveries/{id}/retry",
+            SCOPE,
+            "Send a delivery again now",
+            Gives::One(202, named("Delivery")),
+            handler!(retry),
+        )
+        .takes(empty()),
         Route::new(
             Method::POST,
             "/api/webhooks/{id}/retry-failed",
             SCOPE,
             "Send every failed delivery of a range again",
-            Gives::One(202, json!({"type": "object"})),
+            Gives::One(202, named("WebhookRetries")),
             handler!(retry_failed),
         )
-        .takes(Takes::OptionalJson(object(&[], json!({"since": text(1, 40), "until": text(1, 40)})))),
+        .takes(Takes::OptionalJson(titled("WebhookRetryFailed", object(&[], json!({"since": time(), "until": time()}))))),
     ]);
 }
 

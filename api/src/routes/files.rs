@@ -15,16 +15,14 @@ use twig_domain::{
     organization::Scope,
 };
 
-use super::{
-    answer,
-    data_specs::{WHAT, current},
-};
+use super::data_specs::{WHAT, current};
 use crate::{
     dispatch::{Begun, begin, keep},
     problem::{Code, Problem},
     reply::{Answer, Reply},
     request::Request,
     route::{Gives, Route, Takes, handler},
+    schemas::list_of,
 };
 
 const MAX_FILE_BYTES: usize = 50 << 20;
@@ -32,14 +30,13 @@ const MAX_FILES_PER_REQUEST: usize = 1000;
 const MAX_NAME_CHARS: usize = 300;
 
 pub fn routes(all: &mut Vec<Route>) {
-    let documents = json!({"type": "array", "items": answer(&["id", "name", "title", "url", "bytes", "chunks", "status"])});
     all.push(
         Route::new(
             Method::POST,
             "/api/data-specs/{id}/files",
             &[Scope::DataWrite],
             "Upload files (form field `file`, repeatable)",
-            Gives::One(201, documents),
+            Gives::One(201, list_of("Document")),
             handler!(upload),
         )
         .takes(Takes::Files),

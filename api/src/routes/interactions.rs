@@ -14,13 +14,14 @@ use twig_domain::{
 };
 use twig_projections::{InteractionFilter, Resource};
 
-use super::{answer, object, optional_text, text};
+use super::{as_of, date_query, object, optional_text, text, titled};
 use crate::{
     export,
     problem::Problem,
     reply::{Answer, Reply},
     request::{Request, bad_parameter},
     route::{Gives, Route, Takes, handler},
+    schemas::named,
 };
 
 pub(super) const WHAT: &str = "The interaction";
@@ -57,8 +58,8 @@ pub fn routes(all: &mut Vec<Route>) {
         ("agentId", string()),
         ("sessionId", string()),
         ("userId", string()),
-        ("startDate", string()),
-        ("endDate", string()),
+        ("startDate", date_query()),
+        ("endDate", date_query()),
         ("answered", json!({"type": "boolean"})),
         ("rating", json!({"enum": ["positive", "negative"]})),
         ("reviewStatus", json!({"enum": ["accurate", "edited", "inaccurate", "no_answer"]})),
@@ -67,28 +68,51 @@ pub fn routes(all: &mut Vec<Route>) {
         ("documentId", string()),
         ("q", string()),
     ];
-    let feedback = object(
-        &["interactionId", "rating"],
-        json!({
-            "interactionId": text(1, 64), "rating": {"enum": ["positive", "negative"]}, "comment": optional_text(10_000),
-            "reviewStatus": {"enum": ["accurate", "edited", "inaccurate", "no_answer", null]}, "correctedResponse": optional_text(32_000),
-        }),
+    let feedback = titled(
+        "FeedbackCreate",
+        object(
+            &["interactionId", "rating"],
+            json!({
+                "interactionId": text(1, 64), "rating": {"enum": ["positive", "negative"]}, "comment": optional_text(10_000),
+                "reviewStatus": {"enum": ["accurate", "edited", "inaccurate", "no_answer", null]}, "correctedResponse": optional_text(32_000),
+            }),
+        ),
     );
     all.extend([
-        Route::new(Method::GET, "/api/interactions", &[Scope::AnalyticsRead], "List or export interactions", Gives::List(answer(&MEMBERS)), handler!(list))
-            .paged()
-            .query(&filters),
+        Route::new(
+            Method::GET,
+            "/api/interactions",
+            &[Scope::AnalyticsRead],
+            "List or export interactions",
+            Gives::Exported(named("Interaction")),
+            handler!(list),
+        )
+        .paged()
+        .query(&filters),
         Route::new(
             Method::POST,
             "/api/interactions/feedback",
             &[Scope::Chat],
             "Give feedback on an interaction",
-            Gives::One(201, answer(&MEMBERS)),
+            Gives::One(201, named("Interaction")),
             handler!(submit_feedback),
         )
-        .takes(Takes::Json(feedback)),
-        Route::new(Method::GET, "/api/interactions/{id}", &[Scope::AnalyticsRead], "Read an interaction", Gives::One(200, answer(&MEMBERS)), handler!(read))
-            .query(&[("include", string()), ("asOf", string())]),
+        .takes(Takes::Json(feedback))
+        .tagged(),
+        Route::new(
+            Method::GET,
+            "/api/interactions/{id}",
+            &[Scope::AnalyticsRead],
+            "Read an interaction",
+            Gives::One(200, named("Interaction")),
+            handler!(read),
+        )
+        .query(&[(
+            "include",
+            json!({"type": "string", "pattern": "^(provenance|history)(,(provenance|history))*$", "description": "`provenance`, `history` or both, by comma"}),
+        )])
+        .query(&as_of())
+        .tagged(),
     ]);
 }
 

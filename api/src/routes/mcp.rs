@@ -14,12 +14,13 @@ use twig_domain::{
 use twig_knowledge::{ask::Ask, live::End};
 use twig_projections::{ListAt, ListQuery};
 
-use super::{chat, search};
+use super::{chat, search, titled};
 use crate::{
     problem::Problem,
     reply::{Answer, Body, Reply},
     request::Request,
     route::{Gives, Route, Takes, handler},
+    schemas::named,
 };
 
 /// Protocol revisions that are spoken, the newest first.
@@ -33,9 +34,25 @@ const INVALID_PARAMS: i64 = -32602;
 const RESOURCE_NOT_FOUND: i64 = -32002;
 
 pub fn routes(all: &mut Vec<Route>) {
-    let route =
-        Route::new(Method::POST, "/mcp", &[Scope::Chat], "Model Context Protocol (Streamable HTTP)", Gives::Other(200, "application/json"), handler!(message));
-    all.push(route.takes(Takes::Foreign));
+    let gives = Gives::Shape(200, "application/json", named("JsonRpcResponse"));
+    let route = Route::new(Method::POST, "/mcp", &[Scope::Chat], "Model Context Protocol (Streamable HTTP)", gives, handler!(message));
+    let route = route.takes(Takes::Json(titled("JsonRpcMessage", message_schema()))).also(202, Value::Null);
+    all.push(
+        route
+            .header("X-Twig-Agent-Id", "The agent that tools use where their arguments name none")
+            .header("MCP-Protocol-Version", "The revision that was agreed on"),
+    );
+}
+
+/// A request or a notification, or an answer that a client sends.
+fn message_schema() -> Value {
+    json!({
+        "type": "object", "required": ["jsonrpc"], "anyOf": [{"required": ["method"]}, {"required": ["result"]}, {"required": ["error"]}],
+        "properties": {
+            "jsonrpc": {"const": "2.0"}, "id": {"type": ["string", "integer", "null"]}, "method": {"type": "string", "minLength": 1}, "params": {"type": "object"},
+            "error": {"type": "object"}, "result": {"type": "object"},
+        },
+    })
 }
 
 /// A refusal in JSON-RPC's terms.
@@ -43,15 +60,10 @@ struct Refused(i64, String);
 
 async fn message(request: Arc<Request>) -> Answer {
     let (body, id) = (&request.body, request.body["id"].clone());
-    let Some(method) = body["method"].as_str().filter(|_| body["jsonrpc"] == "2.0") else {
-        return Ok(accepted_or(id, Err(Refused(INVALID_REQUEST, "not a JSON-RPC 2.0 request".into()))));
+    // A notification, or a client's answer to what nobody asked: nothing is said to either.
+    let Some(method) = body["method"].as_str().filter(|_| !id.is_null()) else {
+        return Ok(Reply { status: StatusCode::ACCEPTED, ..Reply::raw(Vec::new(), "") });
     };
-    if id.is_null() {
-        // A notification, or the answer to nothing that was asked.
-        let mut reply = Reply::raw(Vec::new(), "application/json");
-        reply.status = StatusCode::ACCEPTED;
-        return Ok(reply);
-    }
     let params = &body["params"];
     let result = match method {
         "initialize" => Ok(initialize(params)),

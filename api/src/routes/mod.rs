@@ -66,6 +66,28 @@ pub(crate) fn answer(properties: &[&str]) -> serde_json::Value {
     serde_json::json!({"type": "object", "required": required, "properties": properties})
 }
 
+/// A body's schema with the name that it has in the document and in the SDKs.
+pub(crate) fn titled(title: &str, mut schema: serde_json::Value) -> serde_json::Value {
+    schema["title"] = title.into();
+    schema
+}
+
+/// An RFC 3339 time.
+pub(crate) fn time() -> serde_json::Value {
+    serde_json::json!({"type": "string", "format": "date-time"})
+}
+
+/// A day (YYYY-MM-DD) or an RFC 3339 time.
+pub(crate) fn date_query() -> serde_json::Value {
+    serde_json::json!({"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]})
+}
+
+/// The state at a time or a position of the log.
+pub(crate) fn as_of() -> [(&'static str, serde_json::Value); 1] {
+    let description = "An RFC 3339 time or a position: the state at that moment";
+    [("asOf", serde_json::json!({"anyOf": [{"type": "integer", "minimum": 0}, time()], "description": description}))]
+}
+
 /// A member that may be missing (`None`) or `null` (`Some(None)`).
 pub(crate) fn present<'de, T: serde::Deserialize<'de>, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(from).map(Some)

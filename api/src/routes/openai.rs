@@ -22,12 +22,13 @@ use twig_knowledge::{
 };
 use twig_projections::{ListAt, ListQuery};
 
-use super::chat;
+use super::{chat, titled};
 use crate::{
     problem::{Code, Field, Problem},
     reply::{Answer, Reply},
     request::Request,
     route::{Gives, Route, Takes, handler},
+    schemas::named,
 };
 
 const MAX_PROMPT_CHARS: usize = 32_000;
@@ -36,13 +37,40 @@ const MAX_MODELS: u32 = 1000;
 const PING_EVERY: std::time::Duration = std::time::Duration::from_secs(8);
 
 pub fn routes(all: &mut Vec<Route>) {
-    let shape = || Gives::Other(200, "application/json");
+    let shape = |name| Gives::Shape(200, "application/json", named(name));
     all.extend([
-        Route::new(Method::POST, "/v1/chat/completions", &[Scope::Chat], "Ask an agent, as OpenAI's chat completions", shape(), handler!(complete))
-            .takes(Takes::Foreign),
-        Route::new(Method::GET, "/v1/models", &[Scope::Chat], "List active agents, as OpenAI's models", shape(), handler!(models)),
-        Route::new(Method::GET, "/v1/models/{id}", &[Scope::Chat], "Read an agent, as OpenAI's model", shape(), handler!(model)),
+        Route::new(
+            Method::POST,
+            "/v1/chat/completions",
+            &[Scope::Chat],
+            "Ask an agent, as OpenAI's chat completions",
+            shape("ChatCompletion"),
+            handler!(complete),
+        )
+        .takes(Takes::Json(titled("ChatCompletionRequest", request_schema()))),
+        Route::new(Method::GET, "/v1/models", &[Scope::Chat], "List active agents, as OpenAI's models", shape("Models"), handler!(models)),
+        Route::new(Method::GET, "/v1/models/{id}", &[Scope::Chat], "Read an agent, as OpenAI's model", shape("Model"), handler!(model)),
     ]);
+}
+
+/// What is heeded of a request; whatever else OpenAI knows is ignored.
+fn request_schema() -> Value {
+    let tokens = || json!({"type": ["integer", "null"], "minimum": 1});
+    let content = json!({"anyOf": [{"type": "string"}, {"type": "null"}, {"type": "array", "items": {"type": "object"}}]});
+    let message = json!({
+        "type": "object", "required": ["role"],
+        "properties": {"role": {"enum": ["system", "developer", "user", "assistant", "tool", "function"]}, "content": content},
+    });
+    json!({
+        "type": "object", "required": ["model", "messages"],
+        "properties": {
+            "model": {"type": "string", "description": "An agent's id"}, "messages": {"type": "array", "minItems": 1, "maxItems": MAX_MESSAGES, "items": message},
+            "stream": {"type": ["boolean", "null"]},
+            "stream_options": {"type": ["object", "null"], "properties": {"include_usage": {"type": ["boolean", "null"]}}},
+            "temperature": {"type": ["number", "null"], "minimum": 0, "maximum": 2}, "max_tokens": tokens(), "max_completion_tokens": tokens(),
+            "user": {"type": ["string", "null"]}, "metadata": {"type": ["object", "null"]},
+        },
+    })
 }
 
 /// What is used of a request.

@@ -6,22 +6,22 @@ use actix_web::http::Method;
 use serde_json::{Value, json};
 use twig_domain::organization::{Organization, OrganizationCommand, Scope};
 
-use super::{answer, object, text};
+use super::{object, text, titled};
 use crate::{
     problem::Problem,
     reply::{Answer, Reply},
     request::Request,
     route::{Gives, Route, Takes, handler},
+    schemas::named,
 };
-
-const MEMBERS: [&str; 5] = ["id", "name", "plan", "limits", "usage"];
 
 pub fn routes(all: &mut Vec<Route>) {
     let path = "/api/organizations/current";
     let body = object(&["name"], json!({"name": text(1, 120)}));
     all.extend([
-        Route::new(Method::GET, path, &[Scope::Admin], "Read the organization", Gives::One(200, answer(&MEMBERS)), handler!(read)),
-        Route::new(Method::PUT, path, &[Scope::Admin], "Rename the organization", Gives::One(200, answer(&MEMBERS)), handler!(rename)).takes(Takes::Json(body)),
+        Route::new(Method::GET, path, &[Scope::Admin], "Read the organization", Gives::One(200, named("Organization")), handler!(read)),
+        Route::new(Method::PUT, path, &[Scope::Admin], "Rename the organization", Gives::One(200, named("Organization")), handler!(rename))
+            .takes(Takes::Json(titled("OrganizationUpdate", body))),
     ]);
 }
 

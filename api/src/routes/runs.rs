@@ -12,7 +12,6 @@ use twig_domain::{
 };
 
 use super::{
-    answer,
     data_specs::{WHAT, current},
     object,
 };
@@ -21,28 +20,29 @@ use crate::{
     reply::{Answer, Reply},
     request::Request,
     route::{Gives, Route, Takes, handler},
+    schemas::named,
 };
 
 const RUN: &str = "The run";
-const MEMBERS: [&str; 10] = ["id", "dataSpecId", "status", "stage", "progress", "documents", "errors", "startedAt", "finishedAt", "heartbeatAt"];
 
 pub fn routes(all: &mut Vec<Route>) {
     let nothing = || Takes::OptionalJson(object(&[], json!({})));
-    let started = || Gives::One(202, answer(&["id", "dataSpecId", "status"]));
+    let started = || Gives::One(202, named("RunStarted"));
     all.extend([
         Route::new(Method::POST, "/api/data-specs/{id}/process", &[Scope::DataWrite], "Process a data spec", started(), handler!(process)).takes(nothing()),
-        Route::new(Method::GET, "/api/data-specs/{id}/runs", &[Scope::DataRead], "List runs", Gives::List(answer(&MEMBERS)), handler!(list)).paged(),
-        Route::new(Method::GET, "/api/data-specs/{id}/runs/{run}", &[Scope::DataRead], "Read a run", Gives::One(200, answer(&MEMBERS)), handler!(read)),
-        Route::new(Method::POST, "/api/data-specs/{id}/runs/{run}/cancel", &[Scope::DataWrite], "Cancel a run", started(), handler!(cancel)).takes(nothing()),
+        Route::new(Method::GET, "/api/data-specs/{id}/runs", &[Scope::DataRead], "List runs", Gives::List(named("Run")), handler!(list)).paged(),
+        Route::new(Method::GET, "/api/data-specs/{id}/runs/{run}", &[Scope::DataRead], "Read a run", Gives::One(200, named("Run")), handler!(read)),
         Route::new(
-            Method::GET,
-            "/api/data-specs/{id}/documents",
-            &[Scope::DataRead],
-            "List documents",
-            Gives::List(answer(&["id", "name", "title", "url", "bytes", "chunks", "status"])),
-            handler!(documents),
+            Method::POST,
+            "/api/data-specs/{id}/runs/{run}/cancel",
+            &[Scope::DataWrite],
+            "Cancel a run",
+            Gives::One(202, named("Run")),
+            handler!(cancel),
         )
-        .paged(),
+        .takes(nothing()),
+        Route::new(Method::GET, "/api/data-specs/{id}/documents", &[Scope::DataRead], "List documents", Gives::List(named("Document")), handler!(documents))
+            .paged(),
     ]);
 }
 

@@ -11,12 +11,13 @@ use twig_domain::{
 };
 use twig_knowledge::search::{SearchError, SearchMode, SearchRequest};
 
-use super::{answer, object, text};
+use super::{object, text, titled};
 use crate::{
     problem::{Field, Problem},
     reply::{Answer, Reply},
     request::Request,
     route::{Gives, Route, Takes, handler},
+    schemas::named,
 };
 
 pub fn routes(all: &mut Vec<Route>) {
@@ -29,9 +30,9 @@ pub fn routes(all: &mut Vec<Route>) {
             "mode": {"enum": ["hybrid", "vector", "keyword"]}, "filters": filters,
         }),
     );
-    let found = answer(&["results", "latencyMs"]);
     all.push(
-        Route::new(Method::POST, "/api/semantic-search", &[Scope::Chat], "Search documents", Gives::One(200, found), handler!(search)).takes(Takes::Json(body)),
+        Route::new(Method::POST, "/api/semantic-search", &[Scope::Chat], "Search documents", Gives::One(200, named("SearchResults")), handler!(search))
+            .takes(Takes::Json(titled("SearchRequest", body))),
     );
 }
 

@@ -6,16 +6,16 @@ use actix_web::http::Method;
 use serde_json::json;
 use twig_domain::organization::Scope;
 
-use super::answer;
 use crate::{
     problem::Problem,
     reply::{Answer, Reply},
     request::Request,
     route::{Gives, Route, handler},
+    schemas::named,
 };
 
 pub fn routes(all: &mut Vec<Route>) {
-    all.push(Route::new(Method::GET, "/api/sessions/{id}", &[Scope::Chat], "Read a session", Gives::One(200, answer(&["id", "turns"])), handler!(read)));
+    all.push(Route::new(Method::GET, "/api/sessions/{id}", &[Scope::Chat], "Read a session", Gives::One(200, named("Session")), handler!(read)));
 }
 
 async fn read(request: Arc<Request>) -> Answer {

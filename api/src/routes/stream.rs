@@ -16,14 +16,9 @@ use crate::{
 };
 
 pub fn routes(all: &mut Vec<Route>) {
-    all.push(Route::new(
-        Method::GET,
-        "/api/interactions/{id}/stream",
-        &[Scope::Chat],
-        "Resume an answer's stream",
-        Gives::Other(200, "text/event-stream"),
-        handler!(resume),
-    ));
+    let route = Route::new(Method::GET, "/api/interactions/{id}/stream", &[Scope::Chat], "Resume an answer's stream", Gives::Events, handler!(resume))
+        .header("Last-Event-ID", "The `id:` of the last event that was received: goes on after it");
+    all.push(route);
 }
 
 /// While an answer is given and for some minutes after, its events as they were sent; later the recorded answer whole.

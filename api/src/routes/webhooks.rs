@@ -15,17 +15,17 @@ use twig_domain::{
 };
 use twig_projections::{MESSAGE_TYPES, Resource};
 
-use super::{answer, object, optional_text, text};
+use super::{object, optional_text, text, time, titled};
 use crate::{
     problem::{Field, Problem},
     reply::{Answer, Reply},
     request::Request,
     route::{Gives, Route, Takes, handler},
+    schemas::named,
 };
 
 pub(super) const WHAT: &str = "The webhook";
 const SCOPE: &[Scope] = &[Scope::WebhooksWrite];
-const MEMBERS: [&str; 11] = ["id", "url", "events", "description", "filter", "headers", "status", "disabledReason", "version", "createdAt", "updatedAt"];
 const DEFAULT_OVERLAP_S: u64 = 86_400;
 const MAX_OVERLAP_S: u64 = 30 * 86_400;
 const SECRET_BYTES: usize = 32;
@@ -49,53 +49,50 @@ const SECRET_WORDS: [&str; 6] = ["authorization", "token", "secret", "key", "coo
 const HIDDEN: &str = "***";
 
 pub fn routes(all: &mut Vec<Route>) {
-    let webhook = |status| Gives::One(status, answer(&MEMBERS));
+    let webhook = |status| Gives::One(status, named("Webhook"));
+    let with_secret = |status| Gives::One(status, named("WebhookWithSecret"));
     let replay = object(
         &[],
-        json!({"since": text(1, 40), "fromPosition": {"type": "integer", "minimum": 1}, "types": {"type": "array", "minItems": 1, "maxItems": 50, "items": text(1, 64)}}),
+        json!({"since": time(), "fromPosition": {"type": "integer", "minimum": 1}, "types": {"type": "array", "minItems": 1, "maxItems": 50, "items": text(1, 64)}}),
     );
     let overlap = object(&[], json!({"overlapSeconds": {"type": "integer", "minimum": 0, "maximum": MAX_OVERLAP_S}}));
     all.extend([
-        Route::new(Method::GET, "/api/webhooks", SCOPE, "List webhooks", Gives::List(answer(&MEMBERS)), handler!(list)).paged(),
-        Route::new(Method::POST, "/api/webhooks", SCOPE, "Register a webhook", webhook(201), handler!(register)).takes(Takes::Json(schema(true))),
-        Route::new(Method::GET, "/api/webhooks/{id}", SCOPE, "Read a webhook", webhook(200), handler!(read)),
+        Route::new(Method::GET, "/api/webhooks", SCOPE, "List webhooks", Gives::List(named("Webhook")), handler!(list)).paged(),
+        Route::new(Method::POST, "/api/webhooks", SCOPE, "Register a webhook", with_secret(201), handler!(register)).takes(Takes::Json(schema(true))).tagged(),
+        Route::new(Method::GET, "/api/webhooks/{id}", SCOPE, "Read a webhook", webhook(200), handler!(read)).tagged(),
         Route::new(Method::PUT, "/api/webhooks/{id}", SCOPE, "Change, pause or resume a webhook", webhook(200), handler!(update))
-            .takes(Takes::Json(schema(false))),
-        Route::new(Method::DELETE, "/api/webhooks/{id}", SCOPE, "Delete a webhook and its delivery log", Gives::Deleted, handler!(delete)),
-        Route::new(Method::POST, "/api/webhooks/{id}/test", SCOPE, "Send a test message", Gives::One(202, json!({"type": "object"})), handler!(test))
+            .takes(Takes::Json(schema(false)))
+            .tagged(),
+        Route::new(Method::DELETE, "/api/webhooks/{id}", SCOPE, "Delete a webhook and its delivery log", Gives::Deleted, handler!(delete)).tagged(),
+        Route::new(Method::POST, "/api/webhooks/{id}/test", SCOPE, "Send a test message", Gives::One(202, named("Delivery")), handler!(test))
             .takes(Takes::OptionalJson(object(&[], json!({})))),
         Route::new(
             Method::POST,
             "/api/webhooks/{id}/rotate-secret",
             SCOPE,
             "Make a new signing secret; the old one signs too until the overlap ends",
-            webhook(200),
+            with_secret(200),
             handler!(rotate),
         )
-        .takes(Takes::OptionalJson(overlap)),
-        Route::new(
-            Method::POST,
-            "/api/webhooks/{id}/replay",
-            SCOPE,
-            "Send history again",
-            Gives::One(202, json!({"type": "object"})),
-            handler!(replay_history),
-        )
-        .takes(Takes::Json(replay)),
+        .takes(Takes::OptionalJson(titled("SecretRotation", overlap)))
+        .tagged(),
+        Route::new(Method::POST, "/api/webhooks/{id}/replay", SCOPE, "Send history again", Gives::One(202, named("WebhookReplay")), handler!(replay_history))
+            .takes(Takes::Json(titled("WebhookReplayRequest", replay))),
     ]);
 }
 
 fn schema(creating: bool) -> Value {
     let ids = json!({"type": "array", "maxItems": 200, "items": text(1, 64)});
-    object(
+    let settings = object(
         if creating { &["url", "events"] } else { &[] },
         json!({
             "url": text(1, 2048), "events": {"type": "array", "minItems": 1, "maxItems": 50, "items": text(1, 64)}, "description": optional_text(1000),
             "filter": {"type": ["object", "null"], "additionalProperties": false, "properties": {"agentIds": ids, "dataSpecIds": ids}},
             "headers": {"type": ["object", "null"], "maxProperties": 20, "additionalProperties": text(1, 4096)},
-            "status": {"enum": if creating { json!(["active", "paused"]) } else { json!(["active", "paused"]) }},
+            "status": {"enum": ["active", "paused"]},
         }),
-    )
+    );
+    titled(if creating { "WebhookCreate" } else { "WebhookUpdate" }, settings)
 }
 
 #[derive(Deserialize)]
