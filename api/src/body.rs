@@ -56,6 +56,7 @@ fn reason(error: &ValidationError) -> String {
         ValidationErrorKind::MinItems { limit } => format!("must have at least {limit} items"),
         ValidationErrorKind::MaxProperties { limit } => format!("must have at most {limit} members"),
         ValidationErrorKind::MinProperties { limit } => format!("must have at least {limit} members"),
+        ValidationErrorKind::Contains => "lacks an item that must be there".to_owned(),
         ValidationErrorKind::UniqueItems => "must not have the same item twice".to_owned(),
         ValidationErrorKind::Type { kind } => format!("must be of type {}", type_names(kind)),
         ValidationErrorKind::Format { format } => format!("must be of the form {format}"),

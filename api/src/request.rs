@@ -21,6 +21,8 @@ use crate::{
 
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 200;
+/// The largest whole number that every JSON reader keeps exactly.
+pub const MAX_WHOLE_NUMBER: u64 = (1 << 53) - 1;
 
 /// One request.
 pub struct Request {
@@ -98,7 +100,7 @@ impl Request {
             return Err(bad_parameter("limit", "a whole number from 1 to 200"));
         }
         let offset = self.parameter::<u64>("offset", "a whole number from 0").and_then(|offset| match offset {
-            Some(offset) if offset > i64::MAX as u64 => Err(bad_parameter("offset", "a whole number from 0")),
+            Some(offset) if offset > MAX_WHOLE_NUMBER => Err(bad_parameter("offset", "a whole number from 0")),
             offset => Ok(offset),
         })?;
         let filters =
@@ -119,7 +121,8 @@ impl Request {
     pub fn as_of(&self) -> Result<Option<AsOf>, Problem> {
         let Some(text) = self.query.get("asOf") else { return Ok(None) };
         if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-            return text.parse().map(|position| Some(AsOf::Position(position))).map_err(|_| bad_parameter("asOf", "an RFC 3339 time or a position"));
+            let position = text.parse().ok().filter(|position| *position <= MAX_WHOLE_NUMBER);
+            return position.map(|position| Some(AsOf::Position(position))).ok_or_else(|| bad_parameter("asOf", "an RFC 3339 time or a position"));
         }
         text.parse().map(|time| Some(AsOf::Time(time))).map_err(|_| bad_parameter("asOf", "an RFC 3339 time or a position"))
     }

@@ -38,6 +38,8 @@ pub enum Gives {
     Deleted,
     /// Another protocol's own shape, without the envelope.
     Shape(u16, &'static str, Value),
+    /// The same, whole or as events of that shape.
+    Streamed(Value, Value),
     /// What is no JSON.
     Other(u16, &'static str),
 }
@@ -123,7 +125,7 @@ impl Route {
     pub fn paged(self) -> Self {
         self.query(&[
             ("limit", serde_json::json!({"type": "integer", "minimum": 1, "maximum": 200, "default": 50})),
-            ("offset", serde_json::json!({"type": "integer", "minimum": 0})),
+            ("offset", serde_json::json!({"type": "integer", "minimum": 0, "maximum": crate::request::MAX_WHOLE_NUMBER})),
             ("cursor", serde_json::json!({"type": "string", "description": "`nextCursor` of the page before, instead of `offset`"})),
         ])
     }

@@ -109,6 +109,7 @@ def data_specs(walk: Walk) -> str:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         site = walk.http.post("/api/data-specs", json={"name": "site", "type": "website", "config": {"url": url}}).json()["data"]["id"]
         crawl = walk.http.post(f"/api/data-specs/{site}/process").json()["data"]["id"]
+        walk.until(lambda: walk.http.get(f"/api/data-specs/{site}/runs/{crawl}").json()["data"], lambda run: run["heartbeatAt"])
         walk.call("postDataSpecsIdRunsRunCancel", id=site, run=crawl)
     walk.call("deleteDataSpecsId", id=files)
     return spec

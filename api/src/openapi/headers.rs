@@ -64,7 +64,7 @@ pub fn of_success(route: &Route, status: u16) -> Value {
     // What is included is not part of the version that an entity tag names.
     let always = !route.query.iter().any(|(name, _)| *name == "include");
     names.extend((route.tagged && route.method != Method::DELETE).then_some(("ETag", always)));
-    names.extend(matches!(route.gives, Gives::Answer(_)).then_some(("CacheControl", false)));
+    names.extend(matches!(route.gives, Gives::Answer(_) | Gives::Streamed(..)).then_some(("CacheControl", false)));
     names.extend(matches!(route.gives, Gives::Events).then_some(("CacheControl", true)));
     references(names)
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{examples, headers, tag};
 use crate::{
     problem::Code,
-    route::{Gives, Route, Takes},
+    route::{Gives, Route, Takes, table},
     schemas::named,
 };
 
@@ -48,7 +48,7 @@ fn request_body(route: &Route) -> Option<Value> {
         Takes::Files => {
             let file = json!({"type": "string", "format": "binary"});
             let form =
-                json!({"type": "object", "required": ["file"], "properties": {"file": {"type": "array", "minItems": 1, "maxItems": 1000, "items": file}}});
+                json!({"type": "object", "required": ["file"], "additionalProperties": false, "properties": {"file": {"type": "array", "minItems": 1, "maxItems": 1000, "items": file}}});
             (true, "multipart/form-data", form)
         }
         Takes::Foreign => (true, "application/json", json!({"type": "object"})),
@@ -91,7 +91,11 @@ fn parameters(route: &Route) -> Vec<Value> {
 fn responses(route: &Route) -> Value {
     let (status, content) = success(route);
     let mut responses = Map::new();
-    responses.insert(status.to_string(), json!({"description": "Success", "content": content, "headers": headers::of_success(route, status)}));
+    let mut whole = json!({"description": "Success", "content": content, "headers": headers::of_success(route, status)});
+    if let Some(links) = links(route) {
+        whole["links"] = links;
+    }
+    responses.insert(status.to_string(), whole);
     if route.tagged && route.method == Method::GET {
         responses.insert("304".into(), json!({"description": "Not modified", "headers": headers::of_success(route, 304)}));
     }
@@ -105,6 +109,27 @@ fn responses(route: &Route) -> Value {
         responses.insert(status.to_string(), json!({"description": "See the shape", "content": content, "headers": headers::of_success(route, *status)}));
     }
     Value::Object(responses)
+}
+
+/// What can be done next with the thing that was answered: every operation on the path that names it.
+fn links(route: &Route) -> Option<Value> {
+    let (named, parameter) = match route.path {
+        "/api/chat" => ("/api/interactions/{id}".to_owned(), "id"),
+        "/api/data-specs/{id}/process" => ("/api/data-specs/{id}/runs/{run}".to_owned(), "run"),
+        "/api/webhooks/{id}/test" => ("/api/webhooks/deliveries/{id}".to_owned(), "id"),
+        path if matches!(route.gives, Gives::One(201, _)) => (format!("{path}/{{id}}"), "id"),
+        _ => return None,
+    };
+    let follows = |next: &Route| next.path.strip_prefix(&named).is_some_and(|rest| !rest.contains('{'));
+    let link = |next: &Route| {
+        let mut parameters = json!({ parameter: "$response.body#/data/id" });
+        if parameter != "id" {
+            parameters["id"] = "$request.path.id".into();
+        }
+        (operation_id(next), json!({"operationId": operation_id(next), "parameters": parameters}))
+    };
+    let links: Map<String, Value> = table().iter().filter(|next| follows(next)).map(link).collect();
+    (!links.is_empty()).then_some(Value::Object(links))
 }
 
 fn success(route: &Route) -> (u16, Value) {
@@ -122,8 +147,9 @@ fn success(route: &Route) -> (u16, Value) {
         Gives::Deleted => (200, vec![("application/json", envelope(&named("Deleted")))]),
         Gives::List(item) => (200, vec![("application/json", list(item))]),
         Gives::Exported(item) => (200, vec![("application/json", list(item)), ("text/csv", text()), ("application/x-ndjson", text())]),
-        Gives::Answer(data) => (200, vec![("application/json", envelope(data)), ("text/event-stream", text())]),
-        Gives::Events => (200, vec![("text/event-stream", text())]),
+        Gives::Answer(data) => (200, vec![("application/json", envelope(data)), ("text/event-stream", named("StreamEvent"))]),
+        Gives::Events => (200, vec![("text/event-stream", named("StreamEvent"))]),
+        Gives::Streamed(shape, event) => (200, vec![("application/json", shape.clone()), ("text/event-stream", event.clone())]),
         Gives::Shape(status, media_type, shape) => (*status, vec![(*media_type, shape.clone())]),
         Gives::Other(status, media_type) => (*status, vec![(*media_type, text())]),
     };
@@ -142,7 +168,7 @@ fn errors(route: &Route) -> Vec<Code> {
     let (known, write) = (!route.scopes.is_empty(), route.method != Method::GET);
     let (post, body) = (route.method == Method::POST, !matches!(route.takes, Takes::Nothing));
     let names = route.path.contains('{') || post || route.query.iter().any(|(name, _)| *name == "agentId");
-    let asks = matches!(route.gives, Gives::Answer(_)) || route.path == "/v1/chat/completions";
+    let asks = matches!(route.gives, Gives::Answer(_) | Gives::Streamed(..));
     let all = [
         (Code::InvalidRequest, true),
         (Code::Unauthorized, known),

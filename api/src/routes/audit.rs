@@ -38,7 +38,7 @@ pub fn routes(all: &mut Vec<Route>) {
 async fn list(request: Arc<Request>) -> Answer {
     let given = |name: &str| request.query.get(name).filter(|text| !text.trim().is_empty()).cloned();
     let time = |name: &str| -> Result<Option<Timestamp>, Problem> {
-        given(name).map(|text| text.parse().map_err(|_| bad_parameter(name, "an RFC 3339 time"))).transpose()
+        request.query.get(name).map(|text| text.parse().map_err(|_| bad_parameter(name, "an RFC 3339 time"))).transpose()
     };
     let filter = AuditFilter {
         actor: given("actor"),

@@ -37,8 +37,9 @@ pub fn routes(all: &mut Vec<Route>) {
             "topK": {"type": "integer", "minimum": 1, "maximum": 50}, "userId": text(1, 256), "metadata": metadata, "semanticSearchOnly": {"type": "boolean"},
         }),
     );
+    let given = json!({"anyOf": [named("ChatResponse"), named("SearchResults")], "description": "The passages alone with `semanticSearchOnly`"});
     all.push(
-        Route::new(Method::POST, "/api/chat", &[Scope::Chat], "Ask an agent", Gives::Answer(named("ChatResponse")), handler!(chat))
+        Route::new(Method::POST, "/api/chat", &[Scope::Chat], "Ask an agent", Gives::Answer(given), handler!(chat))
             .takes(Takes::Json(titled("ChatRequest", body))),
     );
 }

@@ -96,7 +96,7 @@ async fn receive(request: &Request) -> Result<Vec<UploadedFile>, Problem> {
         }
         let name = file_name(name.as_deref().unwrap_or_default()).ok_or_else(|| Problem::field(format!("/file/{}", files.len()), "needs a file name"))?;
         if files.len() == MAX_FILES_PER_REQUEST {
-            return Err(Problem::new(Code::PayloadTooLarge, format!("At most {MAX_FILES_PER_REQUEST} files are taken at once")));
+            return Err(Problem::field("/file", format!("must have at most {MAX_FILES_PER_REQUEST} items")));
         }
         let mut bytes = BytesMut::new();
         while let Some(chunk) = field.next().await {

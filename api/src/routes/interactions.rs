@@ -55,7 +55,7 @@ const EXPORT_PAGE: u32 = 500;
 pub fn routes(all: &mut Vec<Route>) {
     let string = || json!({"type": "string"});
     let filters = [
-        ("agentId", string()),
+        ("agentId", json!({"type": "string", "pattern": "^[Aa][Gg][Ee][Nn][Tt]_[0-9a-hjkmnp-tv-zA-HJKMNP-TV-Z]{26}$"})),
         ("sessionId", string()),
         ("userId", string()),
         ("startDate", date_query()),

@@ -33,10 +33,13 @@ use crate::{
 
 const MAX_PROMPT_CHARS: usize = 32_000;
 const MAX_MESSAGES: usize = 1000;
+/// What OpenAI's clients may ask for; an agent's own limit bounds what is given.
+const MAX_TOKENS: f64 = 1e9;
 const MAX_MODELS: u32 = 1000;
 const PING_EVERY: std::time::Duration = std::time::Duration::from_secs(8);
 
 pub fn routes(all: &mut Vec<Route>) {
+    let streamed = Gives::Streamed(named("ChatCompletion"), named("ChatCompletionEvent"));
     let shape = |name| Gives::Shape(200, "application/json", named(name));
     all.extend([
         Route::new(
@@ -44,7 +47,7 @@ pub fn routes(all: &mut Vec<Route>) {
             "/v1/chat/completions",
             &[Scope::Chat],
             "Ask an agent, as OpenAI's chat completions",
-            shape("ChatCompletion"),
+            streamed,
             handler!(complete),
         )
         .takes(Takes::Json(titled("ChatCompletionRequest", request_schema()))),
@@ -55,16 +58,18 @@ pub fn routes(all: &mut Vec<Route>) {
 
 /// What is heeded of a request; whatever else OpenAI knows is ignored.
 fn request_schema() -> Value {
-    let tokens = || json!({"type": ["integer", "null"], "minimum": 1});
+    let tokens = || json!({"type": ["integer", "null"], "minimum": 1, "maximum": MAX_TOKENS});
     let content = json!({"anyOf": [{"type": "string"}, {"type": "null"}, {"type": "array", "items": {"type": "object"}}]});
     let message = json!({
         "type": "object", "required": ["role"],
         "properties": {"role": {"enum": ["system", "developer", "user", "assistant", "tool", "function"]}, "content": content},
+        "if": {"properties": {"role": {"const": "user"}}}, "then": {"required": ["content"], "properties": {"content": {"type": ["string", "array"]}}},
     });
     json!({
         "type": "object", "required": ["model", "messages"],
         "properties": {
-            "model": {"type": "string", "description": "An agent's id"}, "messages": {"type": "array", "minItems": 1, "maxItems": MAX_MESSAGES, "items": message},
+            "model": {"type": "string", "description": "An agent's id"},
+            "messages": {"type": "array", "minItems": 1, "maxItems": MAX_MESSAGES, "items": message, "contains": {"required": ["role"], "properties": {"role": {"const": "user"}}}},
             "stream": {"type": ["boolean", "null"]},
             "stream_options": {"type": ["object", "null"], "properties": {"include_usage": {"type": ["boolean", "null"]}}},
             "temperature": {"type": ["number", "null"], "minimum": 0, "maximum": 2}, "max_tokens": tokens(), "max_completion_tokens": tokens(),
@@ -107,7 +112,7 @@ impl Conversation {
             }),
         };
         let temperature = number("temperature", 0.0, 2.0);
-        let max_tokens = number("max_completion_tokens", 1.0, 1e9).or(number("max_tokens", 1.0, 1e9)).map(|tokens| tokens.min(32_000.0) as u32);
+        let max_tokens = number("max_completion_tokens", 1.0, MAX_TOKENS).or(number("max_tokens", 1.0, MAX_TOKENS)).map(|tokens| tokens.min(32_000.0) as u32);
         let last = said.iter().rposition(|(role, _)| *role == "user");
         let prompt = last.map(|last| said[last].1.clone()).unwrap_or_default();
         if fields.is_empty() && !(1..=MAX_PROMPT_CHARS).contains(&prompt.trim().chars().count()) {

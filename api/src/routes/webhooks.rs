@@ -1,6 +1,9 @@
 //! `/api/webhooks`: endpoints, and what is asked of them: a test, a new secret, history again.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use actix_web::http::{Method, header::HeaderName};
 use base64::Engine;
@@ -19,7 +22,7 @@ use super::{object, optional_text, text, time, titled};
 use crate::{
     problem::{Field, Problem},
     reply::{Answer, Reply},
-    request::Request,
+    request::{MAX_WHOLE_NUMBER, Request},
     route::{Gives, Route, Takes, handler},
     schemas::named,
 };
@@ -53,7 +56,7 @@ pub fn routes(all: &mut Vec<Route>) {
     let with_secret = |status| Gives::One(status, named("WebhookWithSecret"));
     let replay = object(
         &[],
-        json!({"since": time(), "fromPosition": {"type": "integer", "minimum": 1}, "types": {"type": "array", "minItems": 1, "maxItems": 50, "items": text(1, 64)}}),
+        json!({"since": time(), "fromPosition": {"type": "integer", "minimum": 1, "maximum": MAX_WHOLE_NUMBER}, "types": {"type": "array", "minItems": 1, "maxItems": 50, "items": {"enum": subscriptions()}}}),
     );
     let overlap = object(&[], json!({"overlapSeconds": {"type": "integer", "minimum": 0, "maximum": MAX_OVERLAP_S}}));
     all.extend([
@@ -86,7 +89,8 @@ fn schema(creating: bool) -> Value {
     let settings = object(
         if creating { &["url", "events"] } else { &[] },
         json!({
-            "url": text(1, 2048), "events": {"type": "array", "minItems": 1, "maxItems": 50, "items": text(1, 64)}, "description": optional_text(1000),
+            "url": {"type": "string", "pattern": "^https?://", "maxLength": 2048},
+            "events": {"type": "array", "minItems": 1, "maxItems": 50, "items": {"enum": subscriptions()}}, "description": optional_text(1000),
             "filter": {"type": ["object", "null"], "additionalProperties": false, "properties": {"agentIds": ids, "dataSpecIds": ids}},
             "headers": {"type": ["object", "null"], "maxProperties": 20, "additionalProperties": text(1, 4096)},
             "status": {"enum": ["active", "paused"]},
@@ -127,12 +131,6 @@ impl Given {
         {
             fields.push(Field::new("/url", reason));
         }
-        for (place, kind) in self.events.iter().flatten().enumerate() {
-            if !is_subscription(kind) {
-                fields
-                    .push(Field::new(format!("/events/{place}"), format!("must be *, a group such as interaction.*, or one of {}", MESSAGE_TYPES.join(", "))));
-            }
-        }
         let filter = match self.filter {
             None => None,
             Some(None) => Some(WebhookFilter::default()),
@@ -146,10 +144,11 @@ impl Given {
     }
 }
 
-fn is_subscription(kind: &str) -> bool {
-    kind == "*"
-        || MESSAGE_TYPES.contains(&kind)
-        || kind.strip_suffix(".*").is_some_and(|group| MESSAGE_TYPES.iter().any(|known| known.split('.').next() == Some(group)))
+/// Every type, every group of them, and `*`.
+fn subscriptions() -> Vec<String> {
+    let groups: BTreeSet<&str> = MESSAGE_TYPES.iter().filter_map(|kind| kind.split('.').next()).collect();
+    let groups = groups.into_iter().map(|group| format!("{group}.*"));
+    std::iter::once("*".to_owned()).chain(groups).chain(MESSAGE_TYPES.map(str::to_owned)).collect()
 }
 
 async fn known_filter(request: &Request, given: GivenFilter, fields: &mut Vec<Field>) -> Result<WebhookFilter, Problem> {
@@ -251,8 +250,8 @@ async fn read(request: Arc<Request>) -> Answer {
 async fn update(request: Arc<Request>) -> Answer {
     let id = request.id("id", WHAT)?;
     let before = current(&request, id).await?;
-    let expected = request.expected_version(before.version)?;
     let patch = Box::new(request.body::<Given>()?.patch(&request, &before.body["headers"]).await?);
+    let expected = request.expected_version(before.version)?;
     // A value that is as it was is not sealed anew: a PUT that changes nothing makes no event.
     let patch = unchanged_headers_kept(&request, patch, &before)?;
     let outcome = request.execute::<Webhook>(id, vec![WebhookCommand::UpdateWebhook { patch }], expected).await?;
@@ -322,15 +321,11 @@ async fn replay_history(request: Arc<Request>) -> Answer {
     let id: WebhookId = request.id("id", WHAT)?;
     current(&request, id).await?;
     let types: Vec<String> = request.body["types"].as_array().into_iter().flatten().filter_map(|kind| kind.as_str().map(str::to_owned)).collect();
-    let unknown = types.iter().enumerate().filter(|(_, kind)| !is_subscription(kind));
-    let mut fields: Vec<Field> = unknown.map(|(place, kind)| Field::new(format!("/types/{place}"), format!("{kind} is not a type of message"))).collect();
     let from = match (request.body["since"].as_str(), request.body["fromPosition"].as_f64()) {
-        (Some(since), None) => since.parse::<Timestamp>().map(ReplayFrom::Since).map_err(|_| Field::new("/since", "must be an RFC 3339 time")),
-        (None, Some(position)) => Ok(ReplayFrom::Position(position as u64)),
-        _ => Err(Field::new("", "either since or fromPosition is needed")),
+        (Some(since), None) => ReplayFrom::Since(since.parse::<Timestamp>().map_err(|_| Problem::field("/since", "must be an RFC 3339 time"))?),
+        (None, Some(position)) => ReplayFrom::Position(position as u64),
+        _ => return Err(Problem::field("", "either since or fromPosition is needed")),
     };
-    let from = from.map_err(|field| fields.push(field)).ok();
-    let Some(from) = from.filter(|_| fields.is_empty()) else { return Err(Problem::fields(fields)) };
     let outcome = request.execute::<Webhook>(id, vec![WebhookCommand::ReplayWebhook { from, types }], None).await?;
     Ok(Reply::accepted(&json!({"webhookId": id, "status": "queued", "untilPosition": outcome.position})).position(outcome.position, request.app.head()))
 }

@@ -7,6 +7,12 @@ use super::{count, described, fraction, id, list_of, named, nullable, position, 
 pub fn all() -> Vec<(&'static str, Value)> {
     vec![
         ("ChatResponse", shape(&[], chat())),
+        ("StreamEvent", stream_event()),
+        ("MessageCreated", message("message.created", json!({"id": id("int"), "sessionId": string()}))),
+        ("MessageSources", message("message.sources", json!({"sources": list_of("Source")}))),
+        ("MessageDelta", message("message.delta", json!({"text": string()}))),
+        ("MessageCompleted", message("message.completed", chat())),
+        ("MessageError", message("error", super::error_members())),
         ("Source", shape(&[], source())),
         ("Location", location()),
         ("Usage", shape(&[], json!({"promptTokens": count(), "completionTokens": count(), "totalTokens": count()}))),
@@ -29,6 +35,20 @@ fn chat() -> Value {
         "latencyMs": count(), "createdAt": time(),
         "grounding": described("The share of the answer's sentences that its sources support; `null` without a language model", nullable(fraction())),
     })
+}
+
+/// One server-sent event: its number, its name, and one of the messages as JSON.
+fn stream_event() -> Value {
+    let messages = ["MessageCreated", "MessageSources", "MessageDelta", "MessageCompleted", "MessageError"];
+    let data = json!({"type": "string", "contentMediaType": "application/json", "contentSchema": {"anyOf": messages.map(named)}});
+    let names = ["message.created", "message.sources", "message.delta", "message.completed", "error"];
+    shape(&[], json!({"id": described("`<interactionId>:<sequenceNumber>`", string()), "event": {"enum": names}, "data": data}))
+}
+
+fn message(kind: &str, mut members: Value) -> Value {
+    members["type"] = json!({ "const": kind });
+    members["sequenceNumber"] = described("From 0, without a gap", count());
+    shape(&["retryAfter"], members)
 }
 
 fn source() -> Value {

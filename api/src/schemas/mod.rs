@@ -97,17 +97,17 @@ fn version() -> Value {
 }
 
 fn error() -> Value {
+    shape(&[], json!({"status": {"const": "error"}, "error": shape(&["retryAfter"], error_members())}))
+}
+
+fn error_members() -> Value {
     let codes: Vec<_> = Code::ALL.iter().map(|code| code.name()).collect();
-    let members = shape(
-        &["retryAfter"],
-        json!({
+    json!({
             "code": {"enum": codes, "description": "Carries the meaning"}, "message": described("For people", string()),
             "details": {"type": ["object", "null"], "description": "`fields` of an invalid_request: each `{pointer, reason}`; `requiredScope` of a forbidden; `currentVersion` of a precondition_failed"},
             "requestId": described("Names the request in the server's logs and events", string()),
             "retryAfter": described("Seconds; of a rate_limit_exceeded", count()),
-        }),
-    );
-    shape(&[], json!({"status": {"const": "error"}, "error": members}))
+    })
 }
 
 fn problem() -> Value {

@@ -7,6 +7,8 @@ use super::{count, described, list_of, nullable, shape, string};
 pub fn all() -> Vec<(&'static str, Value)> {
     vec![
         ("ChatCompletion", completion()),
+        ("ChatCompletionEvent", event()),
+        ("ChatCompletionChunk", chunk()),
         ("Model", shape(&[], json!({"id": string(), "object": {"const": "model"}, "created": count(), "owned_by": string(), "name": string()}))),
         ("Models", shape(&[], json!({"object": {"const": "list"}, "data": list_of("Model")}))),
         ("OpenAIError", openai_error()),
@@ -17,17 +19,39 @@ pub fn all() -> Vec<(&'static str, Value)> {
 fn completion() -> Value {
     let message = shape(&[], json!({"role": {"const": "assistant"}, "content": string(), "refusal": {"type": "null"}}));
     let choice = shape(&[], json!({"index": {"const": 0}, "message": message, "logprobs": {"type": "null"}, "finish_reason": {"enum": ["stop", "length"]}}));
-    let usage = shape(&[], json!({"prompt_tokens": count(), "completion_tokens": count(), "total_tokens": count()}));
     described(
         "OpenAI's object, with the sources beside its own members",
         shape(
             &[],
             json!({
                 "id": {"type": "string", "pattern": "^chatcmpl-"}, "object": {"const": "chat.completion"}, "created": count(), "model": string(),
-                "choices": {"type": "array", "items": choice}, "usage": usage, "sources": list_of("Source"), "answered": {"type": "boolean"}, "interactionId": super::id("int"),
+                "choices": {"type": "array", "items": choice}, "usage": usage(), "sources": list_of("Source"), "answered": {"type": "boolean"}, "interactionId": super::id("int"),
             }),
         ),
     )
+}
+
+/// One server-sent event of a streamed completion.
+fn event() -> Value {
+    let data = json!({"type": "string", "contentMediaType": "application/json", "contentSchema": super::named("ChatCompletionChunk"), "description": "A chunk; the last one is `[DONE]`"});
+    shape(&[], json!({ "data": data }))
+}
+
+fn chunk() -> Value {
+    let text = || json!({"type": ["string", "null"]});
+    let delta = shape(&["role", "content", "refusal"], json!({"role": {"const": "assistant"}, "content": string(), "refusal": {"type": "null"}}));
+    let choice = shape(&[], json!({"index": {"const": 0}, "delta": delta, "logprobs": {"type": "null"}, "finish_reason": text()}));
+    shape(
+        &["usage", "sources"],
+        json!({
+            "id": string(), "object": {"const": "chat.completion.chunk"}, "created": count(), "model": string(), "choices": {"type": "array", "items": choice},
+            "usage": nullable(usage()), "sources": list_of("Source"),
+        }),
+    )
+}
+
+fn usage() -> Value {
+    shape(&[], json!({"prompt_tokens": count(), "completion_tokens": count(), "total_tokens": count()}))
 }
 
 fn openai_error() -> Value {

@@ -4,35 +4,37 @@ import { Collection } from "./knowledge.js";
 import { Pages, csv, ndjson } from "./pages.js";
 import { type RequestOptions, type Transport, call, path } from "./transport.js";
 import type {
-  ApiKey, AuditCheckpoint, AuditConsistency, AuditEvent, AuditFilters, AuditProof, Deleted, Delivery, ListParams, Organization, Scope, Time, Webhook,
-  WebhookCreate, WebhookUpdate,
+  ApiKey, ApiKeyCreate, ApiKeyWithSecret, AuditCheckpoint, AuditConsistency, AuditEvent, AuditFilters, AuditProof, Deleted, Delivery, DeliveryFilters, ListParams,
+  Organization, OrganizationUpdate, SecretRotation, Webhook, WebhookCreate, WebhookReplay, WebhookReplayRequest, WebhookRetries, WebhookRetryFailed, WebhookUpdate,
+  WebhookWithSecret,
 } from "./types.js";
 import { verify } from "./verify.js";
 
 /** `paused` and `active` pause and resume; `replay` brings what happened in between. */
-export class Webhooks extends Collection<Webhook, WebhookCreate, WebhookUpdate> {
+export class Webhooks extends Collection<Webhook, WebhookCreate, WebhookUpdate, WebhookWithSecret> {
   readonly verify = verify;
 
   /** Sends a `webhook.test` event. */
-  test(id: string, options?: RequestOptions): Promise<any> {
+  test(id: string, options?: RequestOptions): Promise<Delivery> {
     return this.post([id, "test"], options);
   }
 
   /** A new secret; both sign for `overlapSeconds`. */
-  rotateSecret(id: string, body: { overlapSeconds?: number } = {}, options?: RequestOptions): Promise<Webhook> {
+  rotateSecret(id: string, body: SecretRotation = {}, options?: RequestOptions): Promise<WebhookWithSecret> {
     return this.post([id, "rotate-secret"], options, body);
   }
 
   /** Sends history again, from a time or a position on. */
-  replay(id: string, body: { since?: Time; fromPosition?: number; types?: string[] }, options?: RequestOptions): Promise<any> {
+  replay(id: string, body: WebhookReplayRequest, options?: RequestOptions): Promise<WebhookReplay> {
     return this.post([id, "replay"], options, body);
   }
 
-  retryFailed(id: string, body: { since?: Time; until?: Time } = {}, options?: RequestOptions): Promise<any> {
+  /** Sends every failed delivery of a range again. */
+  retryFailed(id: string, body: WebhookRetryFailed = {}, options?: RequestOptions): Promise<WebhookRetries> {
     return this.post([id, "retry-failed"], options, body);
   }
 
-  deliveries(id: string, params?: ListParams & { status?: string; type?: string }, options?: RequestOptions): Pages<Delivery> {
+  deliveries(id: string, params?: ListParams & DeliveryFilters, options?: RequestOptions): Pages<Delivery> {
     return new Pages(this.transport, path(this.name, id, "deliveries"), { ...params }, options);
   }
 
@@ -40,7 +42,7 @@ export class Webhooks extends Collection<Webhook, WebhookCreate, WebhookUpdate> 
     return this.transport.data(call("GET", path(this.name, "deliveries", id), options));
   }
 
-  retryDelivery(id: string, options?: RequestOptions): Promise<any> {
+  retryDelivery(id: string, options?: RequestOptions): Promise<Delivery> {
     return this.post(["deliveries", id, "retry"], options);
   }
 }
@@ -53,8 +55,12 @@ export class ApiKeys {
   }
 
   /** Its `key` is in this answer only. */
-  create(body: { name: string; scopes: Scope[]; expiresAt?: Time; test?: boolean }, options?: RequestOptions): Promise<ApiKey> {
+  create(body: ApiKeyCreate, options?: RequestOptions): Promise<ApiKeyWithSecret> {
     return this.transport.data(call("POST", path("api-keys"), options, { body }));
+  }
+
+  get(id: string, options?: RequestOptions): Promise<ApiKey> {
+    return this.transport.data(call("GET", path("api-keys", id), options));
   }
 
   revoke(id: string, options?: RequestOptions): Promise<Deleted> {
@@ -62,7 +68,7 @@ export class ApiKeys {
   }
 
   /** A new secret; both work for `overlapSeconds`. */
-  rotate(id: string, body: { overlapSeconds?: number } = {}, options?: RequestOptions): Promise<ApiKey> {
+  rotate(id: string, body: SecretRotation = {}, options?: RequestOptions): Promise<ApiKeyWithSecret> {
     return this.transport.data(call("POST", path("api-keys", id, "rotate"), options, { body }));
   }
 }
@@ -75,7 +81,7 @@ export class OrganizationResource {
     return this.transport.data(call("GET", path("organizations", "current"), options));
   }
 
-  update(body: { name: string }, options?: RequestOptions): Promise<Organization> {
+  update(body: OrganizationUpdate, options?: RequestOptions): Promise<Organization> {
     return this.transport.data(call("PUT", path("organizations", "current"), options, { body }));
   }
 }

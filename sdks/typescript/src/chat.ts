@@ -140,6 +140,8 @@ export class ChatStream implements AsyncIterable<StreamEvent> {
             attempts.progressed();
             begun = true;
             yield event;
+            // What has come already is not given out to one who has left.
+            this.next.options.signal?.throwIfAborted();
           }
         }
         if (this.state.completed) return;

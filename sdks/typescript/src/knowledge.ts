@@ -11,14 +11,14 @@ import { type WaitOptions, waitFor } from "./wait.js";
 export type AsOf = { asOf?: Time | number };
 
 /** Create, read, update and delete: what agents, data specs and webhooks have alike. */
-export class Collection<Item, Create, Update> {
+export class Collection<Item, Create, Update, Created = Item> {
   constructor(protected readonly transport: Transport, protected readonly name: string) {}
 
   list(params?: ListParams & AsOf, options?: RequestOptions): Pages<Item> {
     return new Pages(this.transport, path(this.name), { ...params }, options);
   }
 
-  create(body: Create, options?: RequestOptions): Promise<Item> {
+  create(body: Create, options?: RequestOptions): Promise<Created> {
     return this.transport.data(call("POST", path(this.name), options, { body }));
   }
 
@@ -77,7 +77,7 @@ export class DataSpecs extends Collection<DataSpec, DataSpecCreate, DataSpecUpda
     return this.transport.data(call("GET", path(this.name, id, "runs", runId), options));
   }
 
-  cancelRun(id: string, runId: string, options?: RequestOptions): Promise<RunStarted> {
+  cancelRun(id: string, runId: string, options?: RequestOptions): Promise<Run> {
     return this.post([id, "runs", runId, "cancel"], options);
   }
 
