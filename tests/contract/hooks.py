@@ -41,12 +41,14 @@ def stateable(body: Dict[str, Any]) -> List[str]:
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
+    if case.meta is None or case.meta.generation.mode.is_negative:
+        return
     headers = case.headers or {}
     if 0 < len(headers.get("Idempotency-Key", "")) <= 255:
         # The same few keys over all cases would have most of them refused for another one's body.
         headers["Idempotency-Key"] = str(uuid.uuid4())
     body = case.body
-    if isinstance(body, dict) and case.meta is not None and not case.meta.generation.mode.is_negative and random.random() < KNOWN_SHARE:
+    if isinstance(body, dict) and random.random() < KNOWN_SHARE:
         body.update({name: id for name, id in KNOWN.items() if name in body})
     if case.operation.path.startswith("/api/api-keys/{id}") and case.path_parameters.get("id") == OWN_KEY:
         case.path_parameters["id"] = OTHER_KEY

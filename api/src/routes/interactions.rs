@@ -55,7 +55,7 @@ const EXPORT_PAGE: u32 = 500;
 pub fn routes(all: &mut Vec<Route>) {
     let string = || json!({"type": "string"});
     let filters = [
-        ("agentId", json!({"type": "string", "pattern": "^[Aa][Gg][Ee][Nn][Tt]_[0-9a-hjkmnp-tv-zA-HJKMNP-TV-Z]{26}$"})),
+        ("agentId", json!({"type": "string", "pattern": "^agent_[0-7][0-9a-hjkmnp-tv-zA-HJKMNP-TV-Z]{25}$"})),
         ("sessionId", string()),
         ("userId", string()),
         ("startDate", date_query()),

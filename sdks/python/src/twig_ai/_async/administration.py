@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, AsyncIterator, List, Mapping, Optional, Sequence, Union, cast
+from typing import AsyncIterator, List, Mapping, Optional, Sequence, Union, cast
 
 from typing_extensions import Unpack
 
@@ -10,6 +10,7 @@ from .. import _core, webhooks
 from .._core import path
 from ..types import (
     ApiKey,
+    ApiKeyWithSecret,
     AuditCheckpoint,
     AuditConsistency,
     AuditEvent,
@@ -22,7 +23,10 @@ from ..types import (
     Webhook,
     WebhookEvent,
     WebhookFields,
+    WebhookReplay,
+    WebhookRetries,
     WebhookUpdate,
+    WebhookWithSecret,
 )
 from .transport import AsyncPages, AsyncResource
 
@@ -31,9 +35,10 @@ class AsyncWebhooks(AsyncResource):
     def list(self, *, limit: Optional[int] = None, offset: Optional[int] = None) -> AsyncPages[Webhook]:
         return AsyncPages(self._transport, _core.get("/api/webhooks", limit=limit, offset=offset))
 
-    async def create(self, *, idempotency_key: Optional[str] = None, **fields: Unpack[WebhookFields]) -> Webhook:
+    async def create(self, *, idempotency_key: Optional[str] = None, **fields: Unpack[WebhookFields]) -> WebhookWithSecret:
         """Its `secret` is in this answer only: keep it for `verify`."""
-        return cast(Webhook, await self._transport.data(_core.post("/api/webhooks", _core.body(fields), idempotency_key=idempotency_key)))
+        call = _core.post("/api/webhooks", _core.body(fields), idempotency_key=idempotency_key)
+        return cast(WebhookWithSecret, await self._transport.data(call))
 
     async def get(self, id: str) -> Webhook:
         return cast(Webhook, await self._transport.data(_core.get(path("webhooks", id))))
@@ -45,28 +50,32 @@ class AsyncWebhooks(AsyncResource):
     async def delete(self, id: str, *, if_match: Optional[int] = None) -> Deleted:
         return cast(Deleted, await self._transport.data(_core.delete(path("webhooks", id), if_match)))
 
-    async def test(self, id: str) -> Any:
+    async def test(self, id: str) -> Delivery:
         """Sends a `webhook.test` event."""
-        return await self._transport.data(_core.post(path("webhooks", id, "test"), {}))
+        return cast(Delivery, await self._transport.data(_core.post(path("webhooks", id, "test"), {})))
 
-    async def rotate_secret(self, id: str, *, overlap_seconds: Optional[int] = None) -> Webhook:
+    async def rotate_secret(self, id: str, *, overlap_seconds: Optional[int] = None) -> WebhookWithSecret:
         """A new secret; both sign for `overlap_seconds`."""
         body = _core.given({"overlap_seconds": overlap_seconds})
-        return cast(Webhook, await self._transport.data(_core.post(path("webhooks", id, "rotate-secret"), body)))
+        return cast(WebhookWithSecret, await self._transport.data(_core.post(path("webhooks", id, "rotate-secret"), body)))
 
     async def replay(
         self, id: str, *, since: Optional[Time] = None, from_position: Optional[int] = None, types: Optional[Sequence[str]] = None
-    ) -> Any:
+    ) -> WebhookReplay:
         """Sends history again, from a time or a position on."""
         body = _core.given({"since": since, "from_position": from_position, "types": types})
-        return await self._transport.data(_core.post(path("webhooks", id, "replay"), body))
+        return cast(WebhookReplay, await self._transport.data(_core.post(path("webhooks", id, "replay"), body)))
 
-    async def retry_failed(self, id: str, *, since: Optional[Time] = None, until: Optional[Time] = None) -> Any:
+    async def retry_failed(self, id: str, *, since: Optional[Time] = None, until: Optional[Time] = None) -> WebhookRetries:
+        """Sends every failed delivery of a range again."""
         body = _core.given({"since": since, "until": until})
-        return await self._transport.data(_core.post(path("webhooks", id, "retry-failed"), body))
+        return cast(WebhookRetries, await self._transport.data(_core.post(path("webhooks", id, "retry-failed"), body)))
 
-    def deliveries(self, id: str, *, limit: Optional[int] = None, status: Optional[str] = None) -> AsyncPages[Delivery]:
-        return AsyncPages(self._transport, _core.get(path("webhooks", id, "deliveries"), limit=limit, status=status))
+    def deliveries(
+        self, id: str, *, limit: Optional[int] = None, offset: Optional[int] = None, status: Optional[str] = None, type: Optional[str] = None
+    ) -> AsyncPages[Delivery]:
+        call = _core.get(path("webhooks", id, "deliveries"), limit=limit, offset=offset, status=status, type=type)
+        return AsyncPages(self._transport, call)
 
     async def get_delivery(self, id: str) -> Delivery:
         return cast(Delivery, await self._transport.data(_core.get(path("webhooks", "deliveries", id))))
@@ -92,18 +101,21 @@ class AsyncApiKeys(AsyncResource):
         expires_at: Optional[Time] = None,
         test: Optional[bool] = None,
         idempotency_key: Optional[str] = None,
-    ) -> ApiKey:
+    ) -> ApiKeyWithSecret:
         """Its `key` is in this answer only."""
         body = _core.given({"name": name, "scopes": list(scopes), "expires_at": expires_at, "test": test})
-        return cast(ApiKey, await self._transport.data(_core.post("/api/api-keys", body, idempotency_key=idempotency_key)))
+        return cast(ApiKeyWithSecret, await self._transport.data(_core.post("/api/api-keys", body, idempotency_key=idempotency_key)))
+
+    async def get(self, id: str) -> ApiKey:
+        return cast(ApiKey, await self._transport.data(_core.get(path("api-keys", id))))
 
     async def revoke(self, id: str) -> Deleted:
         return cast(Deleted, await self._transport.data(_core.delete(path("api-keys", id))))
 
-    async def rotate(self, id: str, *, overlap_seconds: Optional[int] = None) -> ApiKey:
+    async def rotate(self, id: str, *, overlap_seconds: Optional[int] = None) -> ApiKeyWithSecret:
         """A new secret; both work for `overlap_seconds`."""
         body = _core.given({"overlap_seconds": overlap_seconds})
-        return cast(ApiKey, await self._transport.data(_core.post(path("api-keys", id, "rotate"), body)))
+        return cast(ApiKeyWithSecret, await self._transport.data(_core.post(path("api-keys", id, "rotate"), body)))
 
 
 class AsyncOrganizations(AsyncResource):

@@ -91,8 +91,8 @@ class AsyncDataSpecs(AsyncResource):
     async def get_run(self, id: str, run_id: str) -> Run:
         return cast(Run, await self._transport.data(_core.get(path("data-specs", id, "runs", run_id))))
 
-    async def cancel_run(self, id: str, run_id: str) -> RunStarted:
-        return cast(RunStarted, await self._transport.data(_core.post(path("data-specs", id, "runs", run_id, "cancel"), {})))
+    async def cancel_run(self, id: str, run_id: str) -> Run:
+        return cast(Run, await self._transport.data(_core.post(path("data-specs", id, "runs", run_id, "cancel"), {})))
 
     async def wait_for_run(self, id: str, run_id: str, *, timeout: float = 600.0, on_progress: Optional[OnProgress] = None) -> Run:
         """The run when it has ended, well or not: look at its `status` and `errors`."""

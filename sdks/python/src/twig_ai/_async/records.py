@@ -24,7 +24,7 @@ class AsyncInteractions(AsyncResource):
         return AsyncPages(self._transport, _core.get("/api/interactions", limit=limit, offset=offset, **filters))
 
     async def get(
-        self, id: str, *, include: Optional[Literal["provenance", "history"]] = None, as_of: Optional[Time] = None
+        self, id: str, *, include: Optional[Literal["provenance", "history", "provenance,history"]] = None, as_of: Optional[Time] = None
     ) -> Interaction:
         """`include="provenance"` explains the answer; `include="history"` gives every feedback on it."""
         return cast(Interaction, await self._transport.data(_core.get(path("interactions", id), include=include, as_of=as_of)))

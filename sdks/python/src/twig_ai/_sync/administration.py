@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator, List, Mapping, Optional, Sequence, Union, cast
+from typing import Iterator, List, Mapping, Optional, Sequence, Union, cast
 
 from typing_extensions import Unpack
 
@@ -11,6 +11,7 @@ from .. import _core, webhooks
 from .._core import path
 from ..types import (
     ApiKey,
+    ApiKeyWithSecret,
     AuditCheckpoint,
     AuditConsistency,
     AuditEvent,
@@ -23,7 +24,10 @@ from ..types import (
     Webhook,
     WebhookEvent,
     WebhookFields,
+    WebhookReplay,
+    WebhookRetries,
     WebhookUpdate,
+    WebhookWithSecret,
 )
 from .transport import Pages, Resource
 
@@ -32,9 +36,10 @@ class Webhooks(Resource):
     def list(self, *, limit: Optional[int] = None, offset: Optional[int] = None) -> Pages[Webhook]:
         return Pages(self._transport, _core.get("/api/webhooks", limit=limit, offset=offset))
 
-    def create(self, *, idempotency_key: Optional[str] = None, **fields: Unpack[WebhookFields]) -> Webhook:
+    def create(self, *, idempotency_key: Optional[str] = None, **fields: Unpack[WebhookFields]) -> WebhookWithSecret:
         """Its `secret` is in this answer only: keep it for `verify`."""
-        return cast(Webhook, self._transport.data(_core.post("/api/webhooks", _core.body(fields), idempotency_key=idempotency_key)))
+        call = _core.post("/api/webhooks", _core.body(fields), idempotency_key=idempotency_key)
+        return cast(WebhookWithSecret, self._transport.data(call))
 
     def get(self, id: str) -> Webhook:
         return cast(Webhook, self._transport.data(_core.get(path("webhooks", id))))
@@ -46,28 +51,32 @@ class Webhooks(Resource):
     def delete(self, id: str, *, if_match: Optional[int] = None) -> Deleted:
         return cast(Deleted, self._transport.data(_core.delete(path("webhooks", id), if_match)))
 
-    def test(self, id: str) -> Any:
+    def test(self, id: str) -> Delivery:
         """Sends a `webhook.test` event."""
-        return self._transport.data(_core.post(path("webhooks", id, "test"), {}))
+        return cast(Delivery, self._transport.data(_core.post(path("webhooks", id, "test"), {})))
 
-    def rotate_secret(self, id: str, *, overlap_seconds: Optional[int] = None) -> Webhook:
+    def rotate_secret(self, id: str, *, overlap_seconds: Optional[int] = None) -> WebhookWithSecret:
         """A new secret; both sign for `overlap_seconds`."""
         body = _core.given({"overlap_seconds": overlap_seconds})
-        return cast(Webhook, self._transport.data(_core.post(path("webhooks", id, "rotate-secret"), body)))
+        return cast(WebhookWithSecret, self._transport.data(_core.post(path("webhooks", id, "rotate-secret"), body)))
 
     def replay(
         self, id: str, *, since: Optional[Time] = None, from_position: Optional[int] = None, types: Optional[Sequence[str]] = None
-    ) -> Any:
+    ) -> WebhookReplay:
         """Sends history again, from a time or a position on."""
         body = _core.given({"since": since, "from_position": from_position, "types": types})
-        return self._transport.data(_core.post(path("webhooks", id, "replay"), body))
+        return cast(WebhookReplay, self._transport.data(_core.post(path("webhooks", id, "replay"), body)))
 
-    def retry_failed(self, id: str, *, since: Optional[Time] = None, until: Optional[Time] = None) -> Any:
+    def retry_failed(self, id: str, *, since: Optional[Time] = None, until: Optional[Time] = None) -> WebhookRetries:
+        """Sends every failed delivery of a range again."""
         body = _core.given({"since": since, "until": until})
-        return self._transport.data(_core.post(path("webhooks", id, "retry-failed"), body))
+        return cast(WebhookRetries, self._transport.data(_core.post(path("webhooks", id, "retry-failed"), body)))
 
-    def deliveries(self, id: str, *, limit: Optional[int] = None, status: Optional[str] = None) -> Pages[Delivery]:
-        return Pages(self._transport, _core.get(path("webhooks", id, "deliveries"), limit=limit, status=status))
+    def deliveries(
+        self, id: str, *, limit: Optional[int] = None, offset: Optional[int] = None, status: Optional[str] = None, type: Optional[str] = None
+    ) -> Pages[Delivery]:
+        call = _core.get(path("webhooks", id, "deliveries"), limit=limit, offset=offset, status=status, type=type)
+        return Pages(self._transport, call)
 
     def get_delivery(self, id: str) -> Delivery:
         return cast(Delivery, self._transport.data(_core.get(path("webhooks", "deliveries", id))))
@@ -93,18 +102,21 @@ class ApiKeys(Resource):
         expires_at: Optional[Time] = None,
         test: Optional[bool] = None,
         idempotency_key: Optional[str] = None,
-    ) -> ApiKey:
+    ) -> ApiKeyWithSecret:
         """Its `key` is in this answer only."""
         body = _core.given({"name": name, "scopes": list(scopes), "expires_at": expires_at, "test": test})
-        return cast(ApiKey, self._transport.data(_core.post("/api/api-keys", body, idempotency_key=idempotency_key)))
+        return cast(ApiKeyWithSecret, self._transport.data(_core.post("/api/api-keys", body, idempotency_key=idempotency_key)))
+
+    def get(self, id: str) -> ApiKey:
+        return cast(ApiKey, self._transport.data(_core.get(path("api-keys", id))))
 
     def revoke(self, id: str) -> Deleted:
         return cast(Deleted, self._transport.data(_core.delete(path("api-keys", id))))
 
-    def rotate(self, id: str, *, overlap_seconds: Optional[int] = None) -> ApiKey:
+    def rotate(self, id: str, *, overlap_seconds: Optional[int] = None) -> ApiKeyWithSecret:
         """A new secret; both work for `overlap_seconds`."""
         body = _core.given({"overlap_seconds": overlap_seconds})
-        return cast(ApiKey, self._transport.data(_core.post(path("api-keys", id, "rotate"), body)))
+        return cast(ApiKeyWithSecret, self._transport.data(_core.post(path("api-keys", id, "rotate"), body)))
 
 
 class Organizations(Resource):

@@ -91,8 +91,8 @@ class DataSpecs(Resource):
     def get_run(self, id: str, run_id: str) -> Run:
         return cast(Run, self._transport.data(_core.get(path("data-specs", id, "runs", run_id))))
 
-    def cancel_run(self, id: str, run_id: str) -> RunStarted:
-        return cast(RunStarted, self._transport.data(_core.post(path("data-specs", id, "runs", run_id, "cancel"), {})))
+    def cancel_run(self, id: str, run_id: str) -> Run:
+        return cast(Run, self._transport.data(_core.post(path("data-specs", id, "runs", run_id, "cancel"), {})))
 
     def wait_for_run(self, id: str, run_id: str, *, timeout: float = 600.0, on_progress: Optional[OnProgress] = None) -> Run:
         """The run when it has ended, well or not: look at its `status` and `errors`."""
