@@ -112,7 +112,8 @@ fn history() -> Value {
 }
 
 fn provenance() -> Value {
-    let text = shape(&[], json!({"index": count(), "chunkId": id("chk"), "text": {"type": ["string", "null"]}}));
+    let words = || json!({"type": ["string", "null"]});
+    let text = shape(&[], json!({"index": count(), "chunkId": id("chk"), "text": words(), "before": words(), "after": words()}));
     let index = shape(&[], json!({"dataSpecId": id("ds"), "manifest": string(), "model": string()}));
     described(
         "How the answer came about",
