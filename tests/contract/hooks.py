@@ -22,7 +22,7 @@ KNOWN_SHARE = 0.7
 OTHER_KEY = "key_00000000000000000000000000"
 #: How a reason of a 400 begins or ends that a schema cannot state.
 UNSTATEABLE = (
-    "was not found", "must be an absolute URL", "is not a cursor of this list with these filters", "can't be given together", "must be before endDate", "must be in the future",
+    "was not found", "must be an absolute URL", "must be https; http is allowed", "is not a cursor of this list with these filters", "can't be given together", "must be before endDate", "must be in the future",
     "is given twice", "is not an event of this interaction", "can't be changed; make a new data spec", "would make more than", "within the years that can be counted",
     "is outside the years that can be counted", "must be an IANA time zone", "is in a network that may not be reached", "could not be resolved", "either since or fromPosition is needed",
     "is not a type of message", "is not a header name", "is reserved", "keeps a value, and there is none yet", "must have visible ASCII characters only",

@@ -114,7 +114,6 @@ fn responses(route: &Route) -> Value {
 /// What can be done next with the thing that was answered: every operation on the path that names it.
 fn links(route: &Route) -> Option<Value> {
     let (named, parameter) = match route.path {
-        "/api/chat" => ("/api/interactions/{id}".to_owned(), "id"),
         "/api/data-specs/{id}/process" => ("/api/data-specs/{id}/runs/{run}".to_owned(), "run"),
         "/api/webhooks/{id}/test" => ("/api/webhooks/deliveries/{id}".to_owned(), "id"),
         path if matches!(route.gives, Gives::One(201, _)) => (format!("{path}/{{id}}"), "id"),

@@ -40,7 +40,7 @@ fn page(document: &Value) -> String {
         let _ = write!(main, "<section id=\"{anchor}\"><h2>{name}</h2>{}", prose(&tag["description"]));
         for (path, method, operation) in operations(document).filter(|(_, _, operation)| operation["tags"][0] == tag["name"]) {
             let id = text(&operation["operationId"]);
-            let _ = write!(nav, "<li><a href=\"#{id}\">{}</a></li>", text(&operation["summary"]));
+            let _ = write!(nav, "<li><a href=\"#{id}\">{}</a></li>", inline(&text(&operation["summary"])));
             main.push_str(&article(document, path, method, operation));
         }
         nav.push_str("</ul></li>");
@@ -64,7 +64,7 @@ fn article(document: &Value, path: &str, method: &str, operation: &Value) -> Str
     let mut html = format!(
         "<article id=\"{}\"><h3>{}</h3><p class=\"call\"><b class=\"{method}\">{}</b> <code>{}</code></p>{}",
         text(&operation["operationId"]),
-        text(&operation["summary"]),
+        inline(&text(&operation["summary"])),
         method.to_uppercase(),
         escaped(path),
         prose(&operation["description"])
