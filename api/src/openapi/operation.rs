@@ -47,8 +47,7 @@ fn request_body(route: &Route) -> Option<Value> {
         Takes::OptionalJson(schema) => (false, "application/json", by_name(schema)),
         Takes::Files => {
             let file = json!({"type": "string", "format": "binary"});
-            let form =
-                json!({"type": "object", "required": ["file"], "additionalProperties": false, "properties": {"file": {"type": "array", "minItems": 1, "maxItems": 1000, "items": file}}});
+            let form = json!({"type": "object", "required": ["file"], "additionalProperties": false, "properties": {"file": {"type": "array", "minItems": 1, "maxItems": 1000, "items": file}}});
             (true, "multipart/form-data", form)
         }
         Takes::Foreign => (true, "application/json", json!({"type": "object"})),

@@ -65,7 +65,7 @@ pub fn routes(all: &mut Vec<Route>) {
         ("reviewStatus", json!({"enum": ["accurate", "edited", "inaccurate", "no_answer"]})),
         ("status", json!({"enum": ["started", "completed", "failed"]})),
         ("model", string()),
-        ("documentId", string()),
+        ("documentId", json!({"type": "string", "pattern": "^doc_[0-7][0-9a-hjkmnp-tv-zA-HJKMNP-TV-Z]{25}$"})),
         ("q", string()),
     ];
     let feedback = titled(

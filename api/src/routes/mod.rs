@@ -85,7 +85,10 @@ pub(crate) fn date_query() -> serde_json::Value {
 /// The state at a time or a position of the log.
 pub(crate) fn as_of() -> [(&'static str, serde_json::Value); 1] {
     let description = "An RFC 3339 time or a position: the state at that moment";
-    [("asOf", serde_json::json!({"anyOf": [{"type": "integer", "minimum": 0, "maximum": crate::request::MAX_WHOLE_NUMBER}, time()], "description": description}))]
+    [(
+        "asOf",
+        serde_json::json!({"anyOf": [{"type": "integer", "minimum": 0, "maximum": crate::request::MAX_WHOLE_NUMBER}, time()], "description": description}),
+    )]
 }
 
 /// A member that may be missing (`None`) or `null` (`Some(None)`).

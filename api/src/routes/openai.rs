@@ -42,15 +42,8 @@ pub fn routes(all: &mut Vec<Route>) {
     let streamed = Gives::Streamed(named("ChatCompletion"), named("ChatCompletionEvent"));
     let shape = |name| Gives::Shape(200, "application/json", named(name));
     all.extend([
-        Route::new(
-            Method::POST,
-            "/v1/chat/completions",
-            &[Scope::Chat],
-            "Ask an agent, as OpenAI's chat completions",
-            streamed,
-            handler!(complete),
-        )
-        .takes(Takes::Json(titled("ChatCompletionRequest", request_schema()))),
+        Route::new(Method::POST, "/v1/chat/completions", &[Scope::Chat], "Ask an agent, as OpenAI's chat completions", streamed, handler!(complete))
+            .takes(Takes::Json(titled("ChatCompletionRequest", request_schema()))),
         Route::new(Method::GET, "/v1/models", &[Scope::Chat], "List active agents, as OpenAI's models", shape("Models"), handler!(models)),
         Route::new(Method::GET, "/v1/models/{id}", &[Scope::Chat], "Read an agent, as OpenAI's model", shape("Model"), handler!(model)),
     ]);
