@@ -93,6 +93,10 @@ class InteractionFilters(TypedDict, total=False):
     answered: Optional[bool]
     rating: Optional[Rating]
     review_status: Optional[ReviewStatus]
+    status: Optional[Literal["started", "completed", "failed"]]
+    model: Optional[str]
+    #: A document that is among the sources.
+    document_id: Optional[str]
     q: Optional[str]
 
 
