@@ -11,6 +11,8 @@ from typing import Any, Dict, Iterator, Tuple
 import httpx
 import jsonschema
 
+#: Schemas that ask about a value and do not describe it.
+CONDITIONS = ("if", "then", "contains")
 METHODS = ("get", "post", "put", "delete")
 
 
@@ -67,8 +69,9 @@ def closed(schema: Any) -> Any:
     if isinstance(schema, dict):
         if isinstance(schema.get("properties"), dict) and "additionalProperties" not in schema and "anyOf" not in schema:
             schema["additionalProperties"] = False
-        for value in schema.values():
-            closed(value)
+        for name, value in schema.items():
+            if name not in CONDITIONS:
+                closed(value)
     elif isinstance(schema, list):
         for value in schema:
             closed(value)

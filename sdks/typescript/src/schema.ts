@@ -24,6 +24,8 @@ export interface Agent {
   ragStrategy: "redwood" | "cedar" | "cypress";
   topK: number;
   minScore: number | null;
+  /** With a language model, an answer whose `grounding` is below this is refused */
+  minGrounding: number | null;
   fallbackMessage: string;
   responseStyle: "concise" | "detailed" | "technical" | null;
   tone: string | null;
@@ -47,6 +49,7 @@ export interface AgentCreate {
   ragStrategy?: "redwood" | "cedar" | "cypress";
   topK?: number;
   minScore?: number | null;
+  minGrounding?: number | null;
   fallbackMessage?: string;
   responseStyle?: "concise" | "detailed" | "technical" | null;
   tone?: string | null;
@@ -76,6 +79,7 @@ export interface AgentUpdate {
   ragStrategy?: "redwood" | "cedar" | "cypress";
   topK?: number;
   minScore?: number | null;
+  minGrounding?: number | null;
   fallbackMessage?: string;
   responseStyle?: "concise" | "detailed" | "technical" | null;
   tone?: string | null;
@@ -578,6 +582,8 @@ export interface Provenance {
     index: number;
     chunkId: string;
     text: string | null;
+    before: string | null;
+    after: string | null;
   })[];
   /** Of the strategy: rewritten queries, candidates, scores */
   steps: unknown;
@@ -875,6 +881,8 @@ export interface GetInteractionsQuery {
   rating?: "positive" | "negative";
   reviewStatus?: "accurate" | "edited" | "inaccurate" | "no_answer";
   status?: "started" | "completed" | "failed";
+  model?: string;
+  documentId?: string;
   q?: string;
 }
 

@@ -27,6 +27,7 @@ class Agent(TypedDict):
     ragStrategy: Literal["redwood", "cedar", "cypress"]
     topK: int
     minScore: Optional[float]
+    minGrounding: Optional[float]
     fallbackMessage: str
     responseStyle: Optional[Literal["concise", "detailed", "technical"]]
     tone: Optional[str]
@@ -436,6 +437,8 @@ class ProvenanceSources(TypedDict):
     index: int
     chunkId: str
     text: Optional[str]
+    before: Optional[str]
+    after: Optional[str]
 
 
 class ProvenanceIndexes(TypedDict):
