@@ -1,4 +1,5 @@
-//! JSON as lines of `path: value`, the path being the whole way to the value, so that each line says what it is about. A list of objects becomes a block an object.
+//! JSON as lines of `path: value`, the path being the whole way to the value, so that each line says what it is about. A list of flat objects becomes
+//! a line an object, as a table's rows do; of others, a block an object.
 
 use serde_json::Value;
 
@@ -43,13 +44,49 @@ fn write(out: &mut String, path: &str, value: &Value) {
             let items: Vec<_> = items.iter().map(scalar).filter(|item| !item.is_empty()).collect();
             line(out, path, &items.join(", "));
         }
+        Value::Array(items) if !items.is_empty() && items.iter().all(is_flat) => {
+            if !path.is_empty() {
+                block_end(out);
+                out.push_str(&format!("{path}:\n\n"));
+            }
+            for item in items {
+                row(out, item);
+            }
+            block_end(out);
+        }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                write(out, &format!("{path}[{}]", index + 1), item);
+                write(out, &format!("{path} {}", index + 1), item);
                 block_end(out);
             }
         }
         scalar_value => line(out, path, &scalar(scalar_value)),
+    }
+}
+
+/// An object of values that fit on a line.
+fn is_flat(value: &Value) -> bool {
+    let on_a_line = |value: &Value| match value {
+        Value::Object(_) => false,
+        Value::Array(items) => items.iter().all(|item| !item.is_object() && !item.is_array()),
+        Value::String(text) => text.len() <= MAX_CELL_BYTES && !text.contains('\n'),
+        _ => true,
+    };
+    value.as_object().is_some_and(|fields| !fields.is_empty() && fields.values().all(on_a_line))
+}
+
+/// A longer text is no cell of a row.
+const MAX_CELL_BYTES: usize = 400;
+
+fn row(out: &mut String, item: &Value) {
+    let cell = |(name, value): (&String, &Value)| match value {
+        Value::Array(items) => (name.clone(), items.iter().map(scalar).collect::<Vec<_>>().join(", ")),
+        value => (name.clone(), scalar(value)),
+    };
+    let cells = item.as_object().into_iter().flatten().map(cell).filter(|(_, value)| !value.is_empty());
+    let cells: Vec<String> = cells.map(|(name, value)| format!("{name}: {value}")).collect();
+    if !cells.is_empty() {
+        out.push_str(&format!("- {}\n", cells.join("; ")));
     }
 }
 

@@ -166,10 +166,9 @@ fn json_gives_each_value_with_its_path() {
         "stations.json",
         br#"{"stations": [{"name": "A", "note": "Tannerburg station is served by the violet line."}, {"name": "B", "lines": ["red", "blue"]}], "open": true}"#,
     );
-    assert_eq!(
-        read.text,
-        "stations[1].name: A\nstations[1].note: Tannerburg station is served by the violet line.\n\nstations[2].name: B\nstations[2].lines: red, blue\n\nopen: true\n\n"
-    );
+    assert_eq!(read.text, "stations:\n\n- name: A; note: Tannerburg station is served by the violet line.\n- name: B; lines: red, blue\n\nopen: true\n\n");
+    let nested = super::tests::read("nested.json", br#"{"lines": [{"stops": [{"at": 1}]}, {"stops": []}]}"#).text;
+    assert_eq!(nested, "lines 1.stops:\n\n- at: 1\n\n");
     assert!(super::tests::read("rows.jsonl", b"{\"a\":1}\n{\"a\":2}\n").text.contains("a: 2"));
     assert_eq!(super::tests::read("broken.json", b"{\"a\": oops").text, "{\"a\": oops");
     let deep = "[".repeat(100_000);
