@@ -73,7 +73,7 @@ export function SourcePanel({
       <p class="small muted wrap">
         {place(source)}{" "}
         {web ? (
-          <a href={source.documentUrl} target="_blank" rel="noreferrer noopener">
+          <a href={source.documentUrl ?? undefined} target="_blank" rel="noreferrer noopener">
             {source.documentUrl}
           </a>
         ) : (

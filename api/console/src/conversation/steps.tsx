@@ -19,7 +19,9 @@ const TOLD: Record<string, string> = {
   ground: "The answer was checked against its sources",
 };
 
-export function Steps({ of }: { of: Step[] | null | undefined }) {
+/** The strategy decides what its steps are. */
+export function Steps({ of: told }: { of: unknown }) {
+  const of = told as Step[] | null | undefined;
   if (!of?.length) return <p class="quiet">No step is recorded.</p>;
   return (
     <ol class="steps">

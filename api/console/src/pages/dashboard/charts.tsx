@@ -140,8 +140,8 @@ function Unanswered({ dashboard }: Props) {
       title="Unanswered questions"
       about="What the sources do not know: the gaps to fill"
       rows={rows}
-      id={(row) => row.interactionIds[0] ?? row.question}
-      label={(row) => row.question}
+      id={(row) => row.interactionIds[0] ?? row.question ?? ""}
+      label={(row) => row.question ?? ""}
       value={(row) => row.count}
       write={count}
       measure="Asked"
@@ -188,11 +188,11 @@ function TopSources({ dashboard, range }: Props) {
       about="Documents that answers were given from"
       rows={rows}
       id={(row) => row.documentId}
-      label={(row) => row.title || row.url}
+      label={(row) => row.title || row.url || ""}
       value={(row) => row.citations}
       write={count}
       measure="Citations"
-      pick={(row) => go(to("/interactions", drill(dashboard, range, { documentId: row.documentId, documentTitle: row.title })))}
+      pick={(row) => go(to("/interactions", drill(dashboard, range, { documentId: row.documentId, documentTitle: row.title ?? undefined })))}
       table={[["documentId", "title", "url", "citations"], ...rows.map((row) => [row.documentId, row.title, row.url, row.citations])]}
       empty="No source was given yet"
     />

@@ -1,6 +1,6 @@
 // One interaction in its conversation: the answer with its sources, why it is so, and what was thought of it.
 import { useState } from "preact/hooks";
-import type { Interaction } from "twig-ai";
+import type { Interaction, Provenance } from "twig-ai";
 import { count, decimal, duration, time } from "../../format";
 import { save } from "../../files";
 import { type Loaded, useLoad } from "../../load";
@@ -128,7 +128,7 @@ function Conversation({ of, chosen, choose }: { of: Interaction; chosen?: number
 }
 
 function Why({ of }: { of: Interaction }) {
-  const provenance = of.provenance ?? {};
+  const provenance: Partial<Provenance> = of.provenance ?? {};
   return (
     <>
       <Steps of={provenance.steps} />

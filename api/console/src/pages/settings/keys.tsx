@@ -55,7 +55,7 @@ export function Keys() {
               <>
                 <span class="strong wrap">{row.name}</span>
                 <span class="sub">
-                  {"lastFour" in row ? `…${row.lastFour}` : row.id}
+                  …{row.lastFour}
                   {row.test ? " · test" : ""}
                 </span>
               </>

@@ -1,6 +1,6 @@
 // What is asked of an endpoint: a test, a pause, history again, a new secret, its end.
 import { useState } from "preact/hooks";
-import type { Delivery, Webhook } from "twig-ai";
+import type { Delivery, Webhook, WebhookReplayRequest } from "twig-ai";
 import type { Listed } from "../../load";
 import { go, to } from "../../place";
 import { twig } from "../../session";
@@ -53,7 +53,7 @@ function Replay({ id, done }: { id: string; done: () => void }) {
   const [open, setOpen] = useState(false);
   const close = () => setOpen(false);
   const submit = async (data: FormData) => {
-    const types = data.getAll("type").map(String).filter(Boolean);
+    const types = data.getAll("type").map(String).filter(Boolean) as NonNullable<WebhookReplayRequest["types"]>;
     await twig().webhooks.replay(id, { since: new Date(textOf(data, "since")), ...(types.length ? { types } : {}) });
     toast("History is being sent again.");
     close();

@@ -1,6 +1,6 @@
 // One endpoint: its settings, its secret, its deliveries; and the making of a new one.
 import { useState } from "preact/hooks";
-import type { Delivery, Webhook, WebhookCreate } from "twig-ai";
+import type { Delivery, DeliveryFilters, Webhook, WebhookCreate, WebhookWithSecret } from "twig-ai";
 import { count, plural, words } from "../../format";
 import { useLive, usePoll } from "../../live";
 import { type Listed, useList, useLoad } from "../../load";
@@ -18,7 +18,7 @@ const CRUMB: [string, string] = ["Webhooks", to("/webhooks")];
 const POLL_MS = 2_000;
 
 export function NewWebhook() {
-  const [made, setMade] = useState<Webhook>();
+  const [made, setMade] = useState<WebhookWithSecret>();
   const create = async (body: WebhookCreate) => setMade(await twig().webhooks.create(body));
   return (
     <>
@@ -46,7 +46,7 @@ export function WebhookDetail({ id }: { id: string }) {
   const { query } = usePlace();
   const tab = query.get("tab") ?? "deliveries";
   const webhook = useLoad((signal) => twig().webhooks.get(id, {}, { signal }), [id], true);
-  const [status, type] = [query.get("status") ?? "", query.get("type") ?? ""];
+  const [status, type] = [query.get("status") ?? "", query.get("type") ?? ""] as [NonNullable<DeliveryFilters["status"]> | "", NonNullable<DeliveryFilters["type"]> | ""];
   const list = useList<Delivery>(
     (cursor, signal) => twig().webhooks.deliveries(id, { limit: 50, cursor, ...(status && { status }), ...(type && { type }) }, { signal }),
     [id, status, type],

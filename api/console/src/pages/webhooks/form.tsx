@@ -98,7 +98,7 @@ function Some({ legend, name, all, chosen }: { legend: string; name: string; all
 }
 
 function bodyOf(data: FormData, before: Webhook | undefined, knowsAgents: boolean, knowsSpecs: boolean): WebhookCreate {
-  const events = data.getAll("event").map(String);
+  const events = data.getAll("event").map(String) as WebhookCreate["events"];
   const lines = textOf(data, "headers")
     .split("\n")
     .filter((line) => line.includes(":"));
