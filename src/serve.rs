@@ -39,8 +39,17 @@ where
     if alone {
         node.views.release_all_runs().await.map_err(|error| error.to_string())?;
     }
-    if does(Role::Projector) {
+    if does(Role::Projector) && settings.kafka_brokers.is_none() {
         tasks.spawn(node.projector.clone().run(cancel.clone()));
+    }
+    #[cfg(feature = "kafka")]
+    if let Some(kafka) = settings.kafka() {
+        if does(Role::Projector) {
+            tasks.spawn(node.projector.clone().run_from_kafka(kafka.clone(), cancel.clone()));
+        }
+        if does(Role::Relay) {
+            tasks.spawn(twig_workers::Relay::new(node.log.clone(), node.log.database(), kafka).run(cancel.clone()));
+        }
     }
     let knowledge = node.knowledge(&settings)?;
     // Processes of several machines may have the same number.
@@ -121,7 +130,7 @@ where
     cancel.cancel();
     tasks.close();
     let _ = tokio::time::timeout(STOP_WITHIN, tasks.wait()).await;
-    if does(Role::Projector) {
+    if does(Role::Projector) && settings.kafka_brokers.is_none() {
         let _ = tokio::time::timeout(STOP_WITHIN, node.projector.catch_up()).await;
     }
     limiter.flush().await;

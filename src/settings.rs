@@ -12,6 +12,8 @@ use twig_generation::RerankerSettings;
 use twig_knowledge::Embeddings;
 use twig_workers::TargetSettings;
 
+/// A topic's partitions share the work; more than this only cost.
+const MAX_KAFKA_PARTITIONS: u32 = 256;
 pub const DEFAULT_FILE: &str = include_str!("twig.default.toml");
 
 /// Settings given as flags; what is missing comes from elsewhere.
@@ -48,6 +50,15 @@ pub struct Flags {
     #[arg(long, global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kafka_brokers: Option<String>,
+    #[arg(long, global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kafka_topic: Option<String>,
+    #[arg(long, global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kafka_partitions: Option<u32>,
+    #[arg(long, global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kafka_retention_hours: Option<u64>,
     /// The analytics store: http://USER:PASSWORD@HOST:PORT/DATABASE
     #[arg(long, global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,6 +128,9 @@ pub struct Settings {
     pub views_url: Option<String>,
     #[serde(default)]
     pub kafka_brokers: Option<String>,
+    pub kafka_topic: String,
+    pub kafka_partitions: u32,
+    pub kafka_retention_hours: u64,
     #[serde(default)]
     pub clickhouse_url: Option<String>,
     #[serde(default)]
@@ -246,6 +260,12 @@ impl Settings {
         if roles.contains(&Role::Relay) && roles != Role::ALL && self.kafka_brokers.is_none() {
             return Err("role has relay, which needs kafka_brokers".into());
         }
+        if self.kafka_brokers.is_some() && cfg!(not(feature = "kafka")) {
+            return Err("kafka_brokers is set, but this build has no Kafka (its feature `kafka` is off)".into());
+        }
+        if !(1..=MAX_KAFKA_PARTITIONS).contains(&self.kafka_partitions) {
+            return Err(format!("kafka_partitions is {}; allowed is 1 to {MAX_KAFKA_PARTITIONS}", self.kafka_partitions));
+        }
         if self.kafka_brokers.is_some() && matches!(self.events()?, StoreUrl::Sqlite(_)) {
             return Err("kafka_brokers is allowed with events_url and views_url on PostgreSQL only".into());
         }
@@ -279,6 +299,17 @@ impl Settings {
         roles.sort_unstable();
         roles.dedup();
         Ok(roles)
+    }
+
+    /// The topic that the relay writes and the projectors read; none where the log itself feeds them.
+    #[cfg(feature = "kafka")]
+    pub fn kafka(&self) -> Option<twig_projections::feed::KafkaSettings> {
+        Some(twig_projections::feed::KafkaSettings {
+            brokers: self.kafka_brokers.clone()?,
+            topic: self.kafka_topic.clone(),
+            partitions: self.kafka_partitions,
+            retention_hours: self.kafka_retention_hours,
+        })
     }
 
     pub fn events(&self) -> Result<StoreUrl, String> {

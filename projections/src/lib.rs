@@ -3,6 +3,7 @@
 //! Invariant: a batch's rows and its checkpoint are one transaction, so every event is folded exactly once in effect. Folds know no SQL: they see rows
 //! by key, so that the same folds serve another store, a rebuild beside the live tables, and a look into the past.
 
+pub mod feed;
 mod fold;
 mod folds;
 mod progress;

@@ -8,8 +8,9 @@ use twig_commands::{
 };
 
 use crate::{
+    feed::{MAX_BATCH_EVENTS, checkpoint},
     fold::Projection,
-    runner::{Keys, MAX_BATCH_EVENTS, fold_batch},
+    runner::{Keys, fold_batch},
     store,
     views::{Tenant, ViewError, Views, all_rows},
 };
@@ -135,6 +136,7 @@ fn switch(session: &mut Session, projection: Projection, version: i64) -> Result
             &which,
         )?
         .get(0)?;
+    let behind = behind || !checkpoint::take_over(session, projection, version)?;
     if !behind {
         session.execute("UPDATE projections SET live = CASE WHEN version = ?2 THEN 1 ELSE 0 END WHERE name = ?1", &which)?;
     }

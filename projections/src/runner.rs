@@ -14,12 +14,12 @@ use twig_commands::{
 use twig_domain::Sealed;
 
 use crate::{
+    feed::{MAX_BATCH_EVENTS, Planner, checkpoint},
     fold::{FoldError, Opener, Projection},
     store::BatchRows,
     views::{ViewError, Views},
 };
 
-pub const MAX_BATCH_EVENTS: usize = 1000;
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// A pointer switched by another process is seen at the latest after this.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -53,8 +53,20 @@ impl Projector {
         }
     }
 
+    /// Keeps the live views up with the topic that the relay writes, sharing its partitions with every other projector, until it is canceled.
+    #[cfg(feature = "kafka")]
+    pub async fn run_from_kafka(self, settings: crate::feed::KafkaSettings, cancel: CancellationToken) {
+        let ended = tokio::task::spawn_blocking(move || crate::feed::consumer::run(&self, &settings, &cancel)).await;
+        if let Err(error) = ended {
+            tracing::error!(%error, "the feed from Kafka ended");
+        }
+    }
+
     /// Folds everything that the log has and the views do not.
     pub async fn catch_up(&self) -> Result<(), ViewError> {
+        if self.catch_up_partitions().await? {
+            return Ok(());
+        }
         loop {
             let from = self.views.checkpoint().await?;
             let events = self.log.read(from, MAX_BATCH_EVENTS).await?;
@@ -75,6 +87,25 @@ impl Projector {
     }
 }
 
+impl Projector {
+    /// The same, from the log, for views that a partitioned feed has begun; `false` where none has.
+    async fn catch_up_partitions(&self) -> Result<bool, ViewError> {
+        loop {
+            let known = self.views.blocking(Views::feed_checkpoints).await?;
+            let partitions = known.len() as u32;
+            let mut planner = Planner::default();
+            known.into_iter().for_each(|(partition, reached)| planner.assign(partition, reached));
+            let Some(after) = planner.lowest() else { return Ok(false) };
+            let Some(batch) = planner.from_log(after, self.log.read(after, MAX_BATCH_EVENTS).await?, partitions) else {
+                self.views.publish(after);
+                return Ok(true);
+            };
+            let vault = self.vault.clone();
+            self.views.blocking(move |views| views.fold_feed(&batch, partitions, &vault)).await?;
+        }
+    }
+}
+
 /// Folds a batch into one version of a projection and moves its checkpoint; events at or below it are skipped.
 pub fn fold_batch(session: &mut Session, projection: Projection, version: i64, events: &[Arc<RecordedEvent>], open: Opener) -> Result<u64, ViewError> {
     // Where several processes fold, the checkpoint's row is held by one of them until it has committed.
@@ -82,10 +113,18 @@ pub fn fold_batch(session: &mut Session, projection: Projection, version: i64, e
     let sql = format!("SELECT position FROM projections WHERE name = ?1 AND version = ?2{held}");
     let position: u64 = session.query_one(&sql, &[projection.name().into(), version.into()])?.get(0)?;
     let new: Vec<&Arc<RecordedEvent>> = events.iter().filter(|recorded| recorded.position > position).collect();
+    fold_events(session, projection, version, &new, open)?;
+    let reached = new.last().map_or(position, |last| last.position);
+    session.execute("UPDATE projections SET position = ?3 WHERE name = ?1 AND version = ?2", &[projection.name().into(), version.into(), reached.into()])?;
+    Ok(reached)
+}
+
+/// Folds events that a version does not have yet. One that cannot be folded is parked.
+pub fn fold_events(session: &mut Session, projection: Projection, version: i64, new: &[&Arc<RecordedEvent>], open: Opener) -> Result<(), ViewError> {
     let mut rows = BatchRows::new(session, version);
-    rows.prefetch(projection, &new)?;
+    rows.prefetch(projection, new)?;
     let mut parked = Vec::new();
-    for recorded in &new {
+    for recorded in new {
         match fold_one(&mut rows, projection, recorded, open) {
             Ok(()) => {}
             // The store's trouble is not the event's fault: the whole batch is tried again.
@@ -97,9 +136,7 @@ pub fn fold_batch(session: &mut Session, projection: Projection, version: i64, e
     for (position, error) in parked {
         park(session, projection, version, position, &error)?;
     }
-    let reached = new.last().map_or(position, |last| last.position);
-    session.execute("UPDATE projections SET position = ?3 WHERE name = ?1 AND version = ?2", &[projection.name().into(), version.into(), reached.into()])?;
-    Ok(reached)
+    Ok(())
 }
 
 /// The keys that a batch opens words with. Where their store fails, the batch fails, for the words would seem erased.
@@ -153,7 +190,11 @@ impl Views {
                 }
             }
             keys.check()?;
-            Ok::<_, ViewError>(reached)
+            // Looked at last, while every version is held: one feed at a time folds a version.
+            if checkpoint::has_begun(session)? {
+                return Err(ViewError::Other("a partitioned feed has begun".into()));
+            }
+            Ok(reached)
         })?;
         self.publish(reached);
         metrics::gauge!("twig_projection_position").set(reached as f64);

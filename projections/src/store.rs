@@ -9,6 +9,7 @@ use twig_commands::{
 use twig_domain::id::OrgId;
 
 use crate::{
+    feed::checkpoint,
     fold::{FoldError, Projection, Row, Rows, Table},
     views::ViewError,
 };
@@ -101,6 +102,7 @@ pub fn drop_version(session: &mut Session, projection: Projection, version: i64)
     }
     let which = [projection.name().into(), version.into()];
     session.execute("DELETE FROM dead_events WHERE projection = ?1 AND version = ?2", &which)?;
+    checkpoint::forget(session, projection, version)?;
     session.execute("DELETE FROM projections WHERE name = ?1 AND version = ?2", &which).map(drop)
 }
 

@@ -11,6 +11,7 @@ use twig_commands::{
 use twig_domain::id::{DataSpecId, OrgId, RunId};
 
 use crate::{
+    feed::checkpoint::LOWEST,
     fold::{FoldError, Projection},
     runner::Live,
     store::{self, TENANT_ROLE},
@@ -135,6 +136,12 @@ impl Views {
         tokio::task::spawn_blocking(move || views.read_now(tenant, work)).await.map_err(|error| ViewError::Other(error.to_string()))?
     }
 
+    /// Work on the store, on a thread that may block.
+    pub(crate) async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> Result<T, ViewError> + Send + 'static) -> Result<T, ViewError> {
+        let views = self.clone();
+        tokio::task::spawn_blocking(move || work(&views)).await.map_err(|error| ViewError::Other(error.to_string()))?
+    }
+
     /// Changes rows in one transaction.
     pub(crate) async fn change<T: Send + 'static>(&self, work: impl FnOnce(&mut Session) -> Result<T, ViewError> + Send + 'static) -> Result<T, ViewError> {
         self.database.write(work).await
@@ -175,7 +182,7 @@ impl Views {
     pub async fn status(&self) -> Result<Vec<ProjectionStatus>, ViewError> {
         self.read(Tenant::All, |session, _| {
             let rows = session.query(
-                "SELECT name, version, live, position, (SELECT count(*) FROM dead_events d WHERE d.projection = p.name AND d.version = p.version) FROM projections p ORDER BY name, version",
+                "SELECT name, version, live, coalesce((SELECT min(f.position) FROM feed_checkpoints f WHERE f.name = p.name AND f.version = p.version), position), (SELECT count(*) FROM dead_events d WHERE d.projection = p.name AND d.version = p.version) FROM projections p ORDER BY name, version",
                 &[],
             )?;
             let status = |row: &twig_commands::database::Row| {
@@ -234,7 +241,7 @@ fn named(rows: &[twig_commands::database::Row]) -> Result<Live, StoreError> {
 }
 
 fn checkpoint(session: &mut Session) -> Result<u64, StoreError> {
-    session.query_one("SELECT coalesce(min(position), 0) FROM projections WHERE live = 1", &[])?.get(0)
+    session.query_one(LOWEST, &[])?.get(0)
 }
 
 /// Members that only this crate needs begin with an underscore, and are not shown.

@@ -4,6 +4,8 @@
 
 pub mod deliverer;
 mod ingester;
+#[cfg(feature = "kafka")]
+mod relay;
 mod scheduler;
 mod sharpener;
 mod sweeper;
@@ -15,6 +17,8 @@ use twig_domain::{Actor, EventMeta, id::OrgId};
 use twig_knowledge::Knowledge;
 use twig_projections::Views;
 
+#[cfg(feature = "kafka")]
+pub use relay::Relay;
 pub use targets::{TargetSettings, WebhookTargets};
 
 #[derive(Clone)]

@@ -8,6 +8,7 @@ mod sqlite;
 
 use std::path::Path;
 
+use cqrs_es::persist::SerializedEvent;
 use serde_json::Value;
 use tokio::sync::watch;
 use twig_domain::{Event, EventMeta, Timestamp, event::UnreadableEvent, id::EventId};
@@ -22,6 +23,7 @@ use crate::{
     clock::Clock,
     database::{Database, StoreError},
     idempotency::IdempotencyKey,
+    upcast::upcast,
     vault::NewSubjectKey,
 };
 
@@ -42,6 +44,21 @@ pub struct RecordedEvent {
 }
 
 impl RecordedEvent {
+    /// The event as this binary knows it: an older shape is brought to the newest.
+    #[must_use]
+    pub fn current(self) -> Self {
+        let (id, kind, version) = (self.aggregate_id, self.aggregate_type, self.event_version.to_string());
+        let event = upcast(SerializedEvent::new(id, self.version as usize, kind, self.event_type, version, self.payload, Value::Null));
+        Self {
+            aggregate_type: event.aggregate_type,
+            aggregate_id: event.aggregate_id,
+            event_type: event.event_type,
+            event_version: event.event_version.parse().unwrap_or(self.event_version),
+            payload: event.payload,
+            ..self
+        }
+    }
+
     pub fn event(&self) -> Result<Event, UnreadableEvent> {
         Event::read(&self.aggregate_type, &self.payload)
     }
@@ -200,5 +217,6 @@ impl EventLog {
 
 /// Positions only grow, whoever tells of them first.
 fn publish(head: &watch::Sender<u64>, position: u64) {
+    metrics::gauge!("twig_log_position").set(position as f64);
     head.send_if_modified(|known| std::mem::replace(known, position.max(*known)) < position);
 }

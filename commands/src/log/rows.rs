@@ -1,12 +1,10 @@
 //! Rows of the events table, read.
 
-use cqrs_es::persist::SerializedEvent;
 use rusqlite::{Connection, Row, params};
 use serde_json::Value;
 use twig_domain::Timestamp;
 
 use super::{LogError, RecordedEvent};
-use crate::upcast::upcast;
 
 const COLUMNS: &str = "position, event_id, recorded_at, aggregate_type, aggregate_id, sequence, event_type, event_version, metadata, payload";
 
@@ -61,26 +59,18 @@ impl RawEvent {
         let position = self.position as u64;
         let damaged = || LogError::Unreadable { position };
         let payload: Value = serde_json::from_str(&self.payload).map_err(|_| damaged())?;
-        let event = upcast(SerializedEvent::new(
-            self.aggregate_id,
-            self.sequence as usize,
-            self.aggregate_type,
-            self.event_type,
-            self.event_version,
-            payload,
-            Value::Null,
-        ));
-        Ok(RecordedEvent {
+        let event = RecordedEvent {
             position,
             event_id: self.event_id.parse().map_err(|_| damaged())?,
             recorded_at: Timestamp::from_millis(self.recorded_at),
-            aggregate_type: event.aggregate_type,
-            aggregate_id: event.aggregate_id,
-            version: event.sequence as u64,
-            event_type: event.event_type,
-            event_version: event.event_version.parse().map_err(|_| damaged())?,
+            aggregate_type: self.aggregate_type,
+            aggregate_id: self.aggregate_id,
+            version: self.sequence as u64,
+            event_type: self.event_type,
+            event_version: self.event_version.parse().map_err(|_| damaged())?,
             meta: serde_json::from_str(&self.metadata).map_err(|_| damaged())?,
-            payload: event.payload,
-        })
+            payload,
+        };
+        Ok(event.current())
     }
 }

@@ -6,3 +6,5 @@ CREATE TABLE IF NOT EXISTS embedding_progress (organization TEXT NOT NULL, data_
 CREATE TABLE IF NOT EXISTS published_documents (organization TEXT NOT NULL, data_spec TEXT NOT NULL, manifest TEXT NOT NULL, place INTEGER NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (organization, data_spec, place)) WITHOUT ROWID;
 -- Leases of loops that run in one process at a time.
 CREATE TABLE IF NOT EXISTS leases (name TEXT PRIMARY KEY, owner TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
+-- Where each partition of a topic stands in each version; none where versions are folded from the log alone.
+CREATE TABLE IF NOT EXISTS feed_checkpoints (name TEXT NOT NULL, version INTEGER NOT NULL, partition INTEGER NOT NULL, position INTEGER NOT NULL, next_offset INTEGER, PRIMARY KEY (name, version, partition));
