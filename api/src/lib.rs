@@ -14,6 +14,7 @@ mod request;
 pub mod route;
 mod routes;
 mod sse;
+mod trace;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
