@@ -81,9 +81,9 @@ impl Knowledge {
             AgentStatus::Draft => return Err(AskError::AgentNotActive("a draft")),
         }
         let subject = ask.user_id.clone().map_or_else(|| Subject::Session(ask.session_id.clone()), Subject::User);
-        let key = self.vault.subject(ask.organization, subject).await?;
         let asked_at = self.clock.now();
         let id: InteractionId = new_id(asked_at);
+        let key = self.vault.subject(ask.organization, subject, id).await?;
         let metadata = (!ask.metadata.is_empty()).then(|| key.seal(&json!(ask.metadata).to_string()));
         let question = Box::new(Question {
             agent_id: ask.agent_id,

@@ -13,6 +13,7 @@ mod mcp;
 mod openai;
 mod operations;
 mod organization;
+mod privacy;
 mod runs;
 mod search;
 mod sessions;
@@ -35,6 +36,7 @@ pub fn add_all(all: &mut Vec<Route>) {
     sessions::routes(all);
     analytics::routes(all);
     audit::routes(all);
+    privacy::routes(all);
     api_keys::routes(all);
     organization::routes(all);
     webhooks::routes(all);
