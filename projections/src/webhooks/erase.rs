@@ -11,7 +11,7 @@ use crate::ViewError;
 impl Deliveries {
     /// Clears what receivers answered to the messages of these events: how many answers, and which endpoints have had how many messages.
     pub async fn erase(&self, organization: OrgId, positions: Vec<u64>) -> Result<(u64, Vec<(WebhookId, u64)>), ViewError> {
-        self.change(move |session| {
+        let erase = move |session: &mut Session| {
             let positions: BTreeSet<u64> = positions.into_iter().collect();
             let (mut cleared, mut told) = (0, BTreeMap::new());
             for table in ["webhook_due", "webhook_ended"] {
@@ -23,9 +23,9 @@ impl Deliveries {
                     }
                 }
             }
-            Ok((cleared, told.into_iter().collect()))
-        })
-        .await
+            Ok::<_, ViewError>((cleared, told.into_iter().collect()))
+        };
+        self.database.write(erase).await
     }
 
     /// Leaves nothing deleted in the store's file.
