@@ -1,7 +1,7 @@
 //! Commands of the operator. Those that write append to the log like any other process, also beside a running server.
 
-mod eval;
 mod audit;
+mod eval;
 mod files;
 mod import;
 mod watch;
@@ -19,8 +19,8 @@ use twig_projections::{ListAt, ListQuery};
 
 use crate::{node::Node, settings::Settings};
 
-pub use eval::{Eval, eval};
 pub use audit::{Audit, audit, record_backup};
+pub use eval::{Eval, eval};
 pub use files::{backup, doctor, restore};
 pub use import::{Import, import};
 
