@@ -127,6 +127,7 @@ where
     if does(Role::Ingester) {
         tasks.spawn(twig_workers::notary::run(notary, cancel.clone()));
         tasks.spawn(twig_workers::eraser::run(eraser, cancel.clone()));
+        tasks.spawn(twig_workers::replayer::run(workers.clone(), cancel.clone()));
     }
     tasks.spawn(app.clone().record_refusals(cancel.clone()));
     println!("listening on {url}");

@@ -122,6 +122,7 @@ impl Knowledge {
             top_k: ask.top_k,
             earlier_turns: ask.earlier_turns,
             extra_system: ask.extra_system,
+            corpus: None,
             started,
             live: live.clone(),
         };
@@ -141,6 +142,7 @@ impl Knowledge {
     }
 
     async fn complete(&self, task: &Task, mut written: Written) {
+        written.provenance.conversation = written.conversation.take().map(|conversation| task.key.seal(&json!(conversation).to_string()));
         written.provenance.steps = Some(task.key.seal(&json!(written.steps).to_string()));
         let latency_ms = task.asked.started.elapsed().as_millis() as u64;
         let body = json!({

@@ -11,6 +11,7 @@ pub mod live;
 mod manifest;
 mod provenance;
 pub mod rehearse;
+mod replay;
 pub mod search;
 mod shared_answers;
 

@@ -9,6 +9,7 @@ mod layers;
 mod lists;
 mod privacy;
 mod quickstart;
+mod replay;
 
 mod streams;
 mod tls;
@@ -60,8 +61,9 @@ fn things(server: &Server, api: &Api) -> Value {
     let hook = api.ok(server, "POST", "/api/webhooks", Some(&json!({"url": "https://8.8.8.8/hook", "events": ["agent.*"], "status": "paused"})), 201);
     let sent = api.ok(server, "POST", &format!("/api/webhooks/{}/test", hook["id"].as_str().unwrap()), None, 202);
     let event = api.ok(server, "GET", "/api/audit/events", None, 200)[0]["id"].clone();
+    let replay = api.ok(server, "POST", "/api/interactions/replay", Some(&json!({"agentVersion": 1})), 202);
     let erasure = api.ok(server, "POST", "/api/privacy/erasures", Some(&json!({"userId": "nobody"})), 202);
-    json!({"erasure": erasure["id"], "wh": hook["id"], "dlv": sent["id"], "evt": event, "agent": agent["id"], "ds": spec, "int": answer["id"], "sess": answer["sessionId"], "run": run, "key": key})
+    json!({"replay": replay["id"], "erasure": erasure["id"], "wh": hook["id"], "dlv": sent["id"], "evt": event, "agent": agent["id"], "ds": spec, "int": answer["id"], "sess": answer["sessionId"], "run": run, "key": key})
 }
 
 /// A body that passes the route's checks, so that what follows decides.

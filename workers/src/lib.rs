@@ -6,6 +6,7 @@ pub mod deliverer;
 pub mod eraser;
 mod ingester;
 pub mod notary;
+pub mod replayer;
 mod scheduler;
 mod sharpener;
 mod sweeper;

@@ -14,6 +14,7 @@ mod openai;
 mod operations;
 mod organization;
 mod privacy;
+mod replay;
 mod runs;
 mod search;
 mod sessions;
@@ -37,6 +38,7 @@ pub fn add_all(all: &mut Vec<Route>) {
     analytics::routes(all);
     audit::routes(all);
     privacy::routes(all);
+    replay::routes(all);
     api_keys::routes(all);
     organization::routes(all);
     webhooks::routes(all);
