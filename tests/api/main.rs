@@ -10,7 +10,6 @@ mod lists;
 mod privacy;
 mod quickstart;
 mod replay;
-
 mod streams;
 mod tls;
 
