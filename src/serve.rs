@@ -25,8 +25,8 @@ use crate::{
 /// How long streams and batches may take to end after SIGTERM.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 const HTTP_WORKERS: usize = 2;
-/// How long other processes may hold a destroyed key: longer than they keep one in memory.
-const KEYS_FORGOTTEN_AFTER: Duration = Duration::from_secs(65);
+/// After this no other process holds a destroyed key any more, and what it folded with one is in the views.
+const KEYS_FORGOTTEN_AFTER: Duration = twig_commands::vault::CACHED_FOR.saturating_add(Duration::from_secs(5));
 
 /// Serves until SIGTERM or SIGINT. `ready` runs beside it, once it answers.
 pub async fn serve<F>(settings: Settings, ready: impl FnOnce(String, Arc<App>) -> F) -> Result<(), String>

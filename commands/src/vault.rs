@@ -40,7 +40,7 @@ const PLACE_BYTES: usize = 8;
 const MAX_TRIES: usize = 16;
 const MAX_CACHED_KEYS: u64 = 100_000;
 /// A destroyed key is forgotten by other processes at the latest after this.
-const CACHED_FOR: Duration = Duration::from_secs(60);
+pub const CACHED_FOR: Duration = Duration::from_secs(20);
 
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
