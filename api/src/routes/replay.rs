@@ -13,12 +13,13 @@ use twig_domain::{
 };
 use twig_projections::{ListAt, ListQuery};
 
-use super::{agents, answer, interactions, object, privacy::JOB};
+use super::{agents, interactions, object};
 use crate::{
     problem::Problem,
     reply::{Answer, Reply},
     request::Request,
     route::{Gives, Route, Takes, handler},
+    schemas::named,
 };
 
 const WHAT: &str = "The replay";
@@ -41,7 +42,7 @@ pub fn routes(all: &mut Vec<Route>) {
             "/api/interactions/replay",
             scopes,
             "Ask past questions again on another version of their agents",
-            Gives::One(202, answer(&JOB)),
+            Gives::One(202, named("Job")),
             handler!(request_replay),
         )
         .takes(Takes::Json(body)),
@@ -50,7 +51,7 @@ pub fn routes(all: &mut Vec<Route>) {
             "/api/interactions/replays/{id}",
             scopes,
             "How far a replay is, and its report for each question",
-            Gives::One(200, answer(&JOB)),
+            Gives::One(200, named("Job")),
             handler!(read),
         ),
     ]);

@@ -76,7 +76,10 @@ fn job() -> Value {
     let progress = shape(&[], json!({"done": count(), "total": {"type": ["integer", "null"]}}));
     described(
         "A job; its `result` is there when it has ended",
-        shape(&[], json!({"id": id("job"), "status": {"enum": ["queued", "running", "succeeded", "failed"]}, "progress": progress, "result": {"type": ["object", "null"]}})),
+        shape(
+            &[],
+            json!({"id": id("job"), "status": {"enum": ["queued", "running", "succeeded", "failed"]}, "progress": progress, "result": {"type": ["object", "null"]}}),
+        ),
     )
 }
 
