@@ -49,6 +49,9 @@ enum Command {
     /// Measure search and answers on your own questions
     #[command(subcommand)]
     Eval(commands::Eval),
+    /// The audit log with its proofs: export, verify, watch, key
+    #[command(subcommand)]
+    Audit(commands::Audit),
     /// Print the commented default settings, or check the ones in force
     Config {
         #[arg(long)]
@@ -120,12 +123,16 @@ async fn carry_out(cli: Cli, settings: Settings) -> Result<(), String> {
         Command::Projections(command) => commands::projections(&settings, command, cli.json).await,
         Command::Import(command) => commands::import(&settings, command, cli.json).await,
         Command::Eval(command) => commands::eval(&settings, command, cli.json).await,
+        Command::Audit(command) => commands::audit(&settings, command, cli.json).await,
         Command::Config { .. } => {
             commands::say(cli.json, &serde_json::json!({"valid": true}), "the settings are valid");
             Ok(())
         }
         Command::Doctor => commands::doctor(&settings, cli.json),
-        Command::Backup { file } => commands::backup(&settings, &file, cli.json),
+        Command::Backup { file } => {
+            commands::record_backup(&settings, &file).await?;
+            commands::backup(&settings, &file, cli.json)
+        }
         Command::Restore { file, force } => commands::restore(&settings, &file, force, cli.json),
         Command::Openapi => Ok(()),
     }

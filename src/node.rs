@@ -12,7 +12,7 @@ use twig_commands::{
 };
 use twig_generation::{ModelSettings, Models};
 use twig_knowledge::{Knowledge, KnowledgeSettings, SharedAnswers};
-use twig_projections::{Projector, Views};
+use twig_projections::{Projector, Views, audit::Notary};
 use twig_sources::SourceSettings;
 
 use crate::settings::{Settings, StoreUrl};
@@ -50,10 +50,15 @@ impl Node {
             StoreUrl::Postgres(url) => ContentStore::postgres(url),
         };
         let content = content.map_err(|error| error.to_string())?;
-        let idempotency = Idempotency::new(log.database());
+        let idempotency = Idempotency::new(log.database(), vault.clone());
         let bus = CommandBus::new(log.clone(), tokio::runtime::Handle::current());
         let projector = Projector { log: log.clone(), vault: vault.clone(), views: views.clone() };
         Ok(Self { clock, log, vault, views, content, bus, idempotency, projector })
+    }
+
+    /// What signs the audit log.
+    pub fn notary(&self) -> Result<Notary, String> {
+        Notary::open(self.log.clone(), self.views.clone(), self.vault.clone(), self.clock.clone()).map_err(|error| error.to_string())
     }
 
     pub fn knowledge(&self, settings: &Settings) -> Result<Knowledge, String> {

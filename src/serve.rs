@@ -1,15 +1,21 @@
 //! `twig serve`: every role in one process, or some of them.
 
-use std::{fs::File, io::BufReader, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    io::BufReader,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use actix_web::{App as ActixApp, HttpRequest, HttpResponse, HttpServer, web};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use twig_api::{App, limits::RateLimiter};
+use twig_api::{App, RefusalCounter, limits::RateLimiter};
 use twig_commands::{database::Database, ids::random_bytes};
 use twig_projections::{Deliveries, ViewError};
-use twig_workers::{WebhookTargets, Workers, deliverer::Deliverer};
+use twig_workers::{WebhookTargets, Workers, deliverer::Deliverer, eraser::Eraser};
 
 use crate::{
     node::{Node, hold},
@@ -19,6 +25,8 @@ use crate::{
 /// How long streams and batches may take to end after SIGTERM.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 const HTTP_WORKERS: usize = 2;
+/// After this no other process holds a destroyed key any more, and what it folded with one is in the views.
+const KEYS_FORGOTTEN_AFTER: Duration = twig_commands::vault::CACHED_FOR.saturating_add(Duration::from_secs(5));
 
 /// Serves until SIGTERM or SIGINT. `ready` runs beside it, once it answers.
 pub async fn serve<F>(settings: Settings, ready: impl FnOnce(String, Arc<App>) -> F) -> Result<(), String>
@@ -67,6 +75,17 @@ where
         targets: targets.clone(),
         lease_s: settings.webhook_lease_s,
     };
+    let notary = node.notary()?;
+    let eraser = Eraser {
+        workers: workers.clone(),
+        log: node.log.clone(),
+        vault: node.vault.clone(),
+        idempotency: node.idempotency.clone(),
+        deliveries: deliveries.clone(),
+        data_dir: settings.data_dir.clone(),
+        settle: if alone { Duration::ZERO } else { KEYS_FORGOTTEN_AFTER },
+        broker: false,
+    };
     let app = Arc::new(App {
         bus: node.bus.clone(),
         head: node.log.subscribe(),
@@ -80,6 +99,9 @@ where
         limiter: limiter.clone(),
         deliveries,
         targets,
+        notary: notary.clone(),
+        refusals: RefusalCounter::default(),
+        used_keys: Mutex::default(),
         clock: node.clock.clone(),
         runtime: tokio::runtime::Handle::current(),
         metrics: recorder,
@@ -111,6 +133,12 @@ where
     if does(Role::Deliverer) {
         tasks.spawn(twig_workers::deliverer::run(deliverer, cancel.clone()));
     }
+    if does(Role::Ingester) {
+        tasks.spawn(twig_workers::notary::run(notary, cancel.clone()));
+        tasks.spawn(twig_workers::eraser::run(eraser, cancel.clone()));
+        tasks.spawn(twig_workers::replayer::run(workers.clone(), cancel.clone()));
+    }
+    tasks.spawn(app.clone().record_refusals(cancel.clone()));
     println!("listening on {url}");
     tokio::task::LocalSet::new()
         .run_until(async {

@@ -2,7 +2,11 @@
 //!
 //! Invariant: whatever happens, the answer has the request's id, an authenticated one has its limits, and an error has the envelope.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError},
+    time::Instant,
+};
 
 use actix_web::{
     FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder,
@@ -15,7 +19,15 @@ use futures_util::StreamExt;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
-use twig_commands::idempotency::{Begin, IdempotencyKey, RunningGuard, StoredResponse};
+use twig_commands::{
+    bus::CommandContext,
+    idempotency::{Begin, IdempotencyKey, RunningGuard, StoredResponse},
+};
+use twig_domain::{
+    EventMeta,
+    access::{Access, AccessCommand, Refusal},
+    organization::Scope,
+};
 use twig_projections::KeyAuth;
 
 use crate::{
@@ -23,7 +35,7 @@ use crate::{
     limits::Standing,
     problem::{Code, Problem},
     reply::{Answer, Body, Reply},
-    request::{Request, bad_parameter},
+    request::{self, Request, bad_parameter},
     route::{Route, Takes},
     trace,
 };
@@ -94,14 +106,21 @@ async fn run(app: &Arc<App>, compiled: &Compiled, http: &HttpRequest, payload: P
         let auth = authenticate(app, http.headers(), now).await?;
         let counted = app.limiter.admit(auth.organization, auth.limits, now).await.map_err(Problem::internal)?;
         *standing = Some(counted);
+        first_use(app, &auth, http, request_id).await;
         if !counted.admitted {
+            app.refused(auth.key_id, counted.refusal(), meta(http, &auth, request_id)).await;
             let seconds = counted.retry_after_s();
             return Err(Problem {
                 retry_after_s: Some(seconds),
                 ..Problem::new(Code::RateLimitExceeded, format!("The rate limit is reached; try again in {seconds} s"))
             });
         }
-        authorize(route, &auth)?;
+        if let Err(missing) = authorize(route, &auth) {
+            let refusal = Refusal::Scope { required_scope: missing, route: format!("{} {}", route.method, route.path) };
+            app.refused(auth.key_id, refusal, meta(http, &auth, request_id)).await;
+            let details = serde_json::json!({ "requiredScope": missing.name() });
+            return Err(Problem { details, ..Problem::new(Code::Forbidden, format!("This key does not have the scope {}", missing.name())) });
+        }
         key = Some(auth);
     }
     let query = query(route, http.query_string())?;
@@ -309,12 +328,24 @@ async fn authenticate(app: &App, headers: &HeaderMap, now: twig_domain::Timestam
     Ok(found)
 }
 
-fn authorize(route: &Route, auth: &KeyAuth) -> Result<(), Problem> {
-    let missing = route.scopes.iter().find(|scope| !auth.allows(**scope));
-    missing.map_or(Ok(()), |scope| {
-        let details = serde_json::json!({ "requiredScope": scope.name() });
-        Err(Problem { details, ..Problem::new(Code::Forbidden, format!("This key does not have the scope {}", scope.name())) })
-    })
+/// The scope that a key lacks.
+fn authorize(route: &Route, auth: &KeyAuth) -> Result<(), Scope> {
+    route.scopes.iter().find(|scope| !auth.allows(**scope)).map_or(Ok(()), |missing| Err(*missing))
+}
+
+/// Tells the log of a key's first use; a log that takes no writes keeps nobody from reading.
+async fn first_use(app: &App, auth: &KeyAuth, http: &HttpRequest, request_id: &str) {
+    if auth.used || !app.used_keys.lock().unwrap_or_else(PoisonError::into_inner).insert(auth.key_id) {
+        return;
+    }
+    let command = AccessCommand::RecordUse { key_id: auth.key_id, name: auth.name.clone() };
+    if let Err(error) = app.bus.execute::<Access>(auth.key_id, vec![command], CommandContext::of(meta(http, auth, request_id))).await {
+        tracing::warn!(%error, "a key's first use could not be recorded");
+    }
+}
+
+fn meta(http: &HttpRequest, auth: &KeyAuth, request_id: &str) -> EventMeta {
+    request::meta(Some(auth), auth.organization, request_id, http.peer_addr().map(|address| address.ip().to_string()), http.headers())
 }
 
 fn query(route: &Route, text: &str) -> Result<BTreeMap<String, String>, Problem> {

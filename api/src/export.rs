@@ -3,6 +3,11 @@
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use serde_json::Value;
+use twig_commands::ids::new_id;
+use twig_domain::{
+    access::{Access, AccessCommand, Export, Exported},
+    id::EventId,
+};
 
 use crate::{problem::Problem, reply::Reply, request::Request};
 
@@ -13,6 +18,13 @@ pub enum Format {
 }
 
 impl Format {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Ndjson => "ndjson",
+        }
+    }
+
     /// The format that `Accept` asks for, if it asks for one.
     pub fn asked(request: &Request) -> Option<Self> {
         if request.wants("text/csv") {
@@ -25,6 +37,19 @@ impl Format {
     }
 }
 
+/// Filters whose values may name a person; a record of the export says only that they were given.
+const PERSONAL_FILTERS: [&str; 3] = ["userId", "sessionId", "q"];
+
+/// Records in the audit log that data is taken out. An export that can't be recorded is not made.
+pub async fn record(request: &Request, what: Exported, format: Format) -> Result<(), Problem> {
+    let given = request.query.iter().filter(|(name, _)| !["limit", "offset", "cursor"].contains(&name.as_str()));
+    let filters = given.map(|(name, value)| (name.clone(), if PERSONAL_FILTERS.contains(&name.as_str()) { "***".into() } else { value.clone() })).collect();
+    let export = Export { what, format: format.name().to_owned(), filters };
+    let id: EventId = new_id(request.now);
+    request.app.bus.execute::<Access>(id, vec![AccessCommand::RecordExport { export }], request.command(None)?).await?;
+    Ok(())
+}
+
 /// Columns of nested members, dotted: the same in every row, so that the header can go out first.
 fn columns(members: &[&'static str]) -> Vec<String> {
     let nested = |name: &str| -> &'static [&'static str] {
@@ -34,7 +59,7 @@ fn columns(members: &[&'static str]) -> Vec<String> {
             "feedback" => &["rating", "comment", "reviewStatus", "correctedResponse", "createdAt"],
             "actor" => &["type", "id", "name"],
             "target" => &["type", "id"],
-            "context" => &["requestId", "ip", "userAgent"],
+            "context" => &["requestId", "ip", "userAgent", "eventSha256"],
             _ => &[],
         }
     };

@@ -9,6 +9,7 @@ pub mod key;
 pub mod limits;
 pub mod openapi;
 mod problem;
+mod refusals;
 mod reply;
 mod request;
 pub mod route;
@@ -17,7 +18,11 @@ mod schemas;
 mod sse;
 mod trace;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use actix_web::{
     HttpRequest,
@@ -28,9 +33,12 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use twig_commands::{bus::CommandBus, clock::Clock, content::ContentStore, idempotency::Idempotency, log::EventLog, vault::Vault};
+use twig_domain::id::KeyId;
 use twig_knowledge::Knowledge;
-use twig_projections::{Deliveries, Views};
+use twig_projections::{Deliveries, Views, audit::Notary};
 use twig_workers::WebhookTargets;
+
+pub use refusals::RefusalCounter;
 
 use crate::{
     dispatch::{Compiled, Raw},
@@ -62,6 +70,10 @@ pub struct App {
     pub limiter: RateLimiter,
     pub deliveries: Deliveries,
     pub targets: WebhookTargets,
+    pub notary: Notary,
+    pub refusals: RefusalCounter,
+    /// Keys that this process has told the log of.
+    pub used_keys: Mutex<HashSet<KeyId>>,
     pub clock: Clock,
     pub runtime: tokio::runtime::Handle,
     pub metrics: Option<PrometheusHandle>,

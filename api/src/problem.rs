@@ -5,7 +5,10 @@
 use actix_web::http::StatusCode;
 use serde_json::{Value, json};
 use twig_commands::bus::CommandError;
-use twig_domain::{agent::AgentError, data_spec::DataSpecError, interaction::InteractionError, organization::OrganizationError, webhook::WebhookError};
+use twig_domain::{
+    access::AccessError, agent::AgentError, data_spec::DataSpecError, erasure::ErasureError, interaction::InteractionError, organization::OrganizationError,
+    replay::ReplayError, webhook::WebhookError,
+};
 
 /// The `code` of an error: it carries the meaning, the status follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +143,15 @@ impl Problem {
         Self::fields(vec![Field::new(pointer, reason)])
     }
 
+    /// The same, of a part of a body: its pointers begin there.
+    #[must_use]
+    pub fn within(mut self, part: &str) -> Self {
+        for field in self.details["fields"].as_array_mut().into_iter().flatten() {
+            field["pointer"] = format!("{part}{}", field["pointer"].as_str().unwrap_or_default()).into();
+        }
+        self
+    }
+
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self { retry_after_s: Some(1), ..Self::new(Code::Unavailable, message) }
     }
@@ -255,6 +267,35 @@ impl Refusal for WebhookError {
         match self {
             Self::NotFound => Problem::not_found("The webhook"),
             Self::AlreadyExists => Problem::conflict("The webhook exists already"),
+        }
+    }
+}
+
+impl Refusal for AccessError {
+    fn problem(self) -> Problem {
+        match self {
+            Self::AlreadyRecorded => Problem::conflict("The record exists already"),
+        }
+    }
+}
+
+impl Refusal for ErasureError {
+    fn problem(self) -> Problem {
+        match self {
+            Self::NotFound => Problem::not_found("The erasure"),
+            Self::AlreadyExists => Problem::conflict("The erasure exists already"),
+            Self::AlreadyEnded => Problem::conflict("The erasure has ended already"),
+        }
+    }
+}
+
+impl Refusal for ReplayError {
+    fn problem(self) -> Problem {
+        match self {
+            Self::NotFound => Problem::not_found("The replay"),
+            Self::AlreadyExists => Problem::conflict("The replay exists already"),
+            Self::AlreadyEnded => Problem::conflict("The replay has ended already"),
+            Self::OtherQuestion | Self::QuestionsLeft => Problem::conflict("The replay is at another question"),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, str::FromStr, sync::Arc};
 
+use actix_web::http::header::HeaderMap;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tracing::Instrument;
@@ -24,6 +25,7 @@ const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 200;
 /// The largest whole number that every JSON reader keeps exactly.
 pub const MAX_WHOLE_NUMBER: u64 = (1 << 53) - 1;
+const MAX_USER_AGENT_CHARS: usize = 256;
 
 /// One request.
 pub struct Request {
@@ -36,7 +38,7 @@ pub struct Request {
     pub path: String,
     pub parameters: BTreeMap<String, String>,
     pub query: BTreeMap<String, String>,
-    pub headers: actix_web::http::header::HeaderMap,
+    pub headers: HeaderMap,
     pub peer_ip: Option<String>,
     pub body: Value,
     pub idempotency: Option<IdempotencyKey>,
@@ -149,17 +151,7 @@ impl Request {
 
     #[must_use]
     pub fn meta(&self, organization: OrgId) -> EventMeta {
-        let actor =
-            self.key.as_ref().map_or_else(|| Actor::system("api"), |key| Actor { kind: ActorKind::ApiKey, id: key.key_id.to_string(), name: key.name.clone() });
-        EventMeta {
-            organization,
-            actor,
-            correlation_id: self.request_id.clone(),
-            causation_id: None,
-            ip: self.peer_ip.clone(),
-            user_agent: self.header("user-agent").map(|agent| agent.chars().take(256).collect()),
-            traceparent: self.header("traceparent").filter(|value| is_traceparent(value)).map(str::to_owned),
-        }
+        meta(self.key.as_ref(), organization, &self.request_id, self.peer_ip.clone(), &self.headers)
     }
 
     pub fn command(&self, expected_version: Option<u64>) -> Result<CommandContext, Problem> {
@@ -179,6 +171,20 @@ impl Request {
             self.app.wait_for(position).await?;
         }
         Ok(outcome)
+    }
+}
+
+/// What the log keeps of a request.
+pub fn meta(key: Option<&KeyAuth>, organization: OrgId, request_id: &str, ip: Option<String>, headers: &HeaderMap) -> EventMeta {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    EventMeta {
+        organization,
+        actor: key.map_or_else(|| Actor::system("api"), |key| Actor { kind: ActorKind::ApiKey, id: key.key_id.to_string(), name: key.name.clone() }),
+        correlation_id: request_id.to_owned(),
+        causation_id: None,
+        ip,
+        user_agent: header("user-agent").map(|agent| agent.chars().take(MAX_USER_AGENT_CHARS).collect()),
+        traceparent: header("traceparent").filter(|value| is_traceparent(value)).map(str::to_owned),
     }
 }
 

@@ -14,12 +14,14 @@ use crate::{
     database::{Database, Engine, Session, StoreError},
     ids::random_bytes,
     log::LogError,
+    vault::Vault,
 };
 
 /// How long an outcome is kept (API §1).
 pub(crate) const KEPT_S: i64 = 24 * 3600;
 /// How long a process's claim on a key lasts where nobody gives it back.
 const CLAIM_S: i64 = 150;
+const PURPOSE: &str = "idempotency";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey {
@@ -84,6 +86,8 @@ impl Drop for RunningGuard {
 pub struct Idempotency {
     running: Running,
     database: Database,
+    /// Answers may hold somebody's words: they are kept sealed.
+    vault: Vault,
     /// This process, to others on the same database.
     owner: String,
 }
@@ -91,9 +95,9 @@ pub struct Idempotency {
 impl Idempotency {
     /// The keys that stand beside a log. Outcomes are synced by the append; a lost answer is made good by its position.
     #[must_use]
-    pub fn new(database: Database) -> Self {
+    pub fn new(database: Database, vault: Vault) -> Self {
         let owner = u128::from_be_bytes(random_bytes()).to_string();
-        Self { running: Arc::default(), database, owner }
+        Self { running: Arc::default(), database, vault, owner }
     }
 
     pub async fn begin(&self, key: &IdempotencyKey, now: Timestamp) -> Result<Begin, LogError> {
@@ -122,15 +126,28 @@ impl Idempotency {
             None if !claimed => Begin::Running,
             None => Begin::New(guard),
             Some((route, fingerprint, ..)) if route != key.route || fingerprint != key.fingerprint => Begin::Mismatch,
-            Some((.., position, response)) => Begin::Done(StoredOutcome { response: response.and_then(|bytes| serde_json::from_slice(&bytes).ok()), position }),
+            Some((.., position, response)) => {
+                let response = response.and_then(|sealed| self.vault.open_own(PURPOSE, &sealed)).and_then(|bytes| serde_json::from_slice(&bytes).ok());
+                Begin::Done(StoredOutcome { response, position })
+            }
         })
     }
 
     pub async fn save_response(&self, key: &IdempotencyKey, response: StoredResponse) -> Result<(), LogError> {
         let bytes = serde_json::to_vec(&response).map_err(|error| LogError::Other(error.to_string()))?;
-        let values = [key.organization.to_string().into(), key.key.as_str().into(), bytes.into()];
+        let values = [key.organization.to_string().into(), key.key.as_str().into(), self.vault.seal_own(PURPOSE, &bytes).into()];
         let saved = self.database.write(move |session| session.execute("UPDATE idempotency SET response = ?3 WHERE organization = ?1 AND key = ?2", &values));
         Ok(saved.await.map(drop)?)
+    }
+
+    /// Removes kept answers to the requests that made these events; their keys stay taken. How many there were.
+    pub async fn forget_answers(&self, organization: OrgId, positions: Vec<u64>) -> Result<u64, LogError> {
+        let forget = move |session: &mut Session| {
+            let sql = "UPDATE idempotency SET response = NULL WHERE organization = ?1 AND position = ?2 AND response IS NOT NULL";
+            let organization = organization.to_string();
+            positions.iter().try_fold(0, |forgotten, position| Ok(forgotten + session.execute(sql, &[(&organization).into(), (*position).into()])?))
+        };
+        Ok(self.database.write::<_, StoreError>(forget).await?)
     }
 
     /// Drops outcomes that have had their time.

@@ -9,5 +9,6 @@ pub mod database;
 pub mod idempotency;
 pub mod ids;
 pub mod log;
+mod puncture;
 mod upcast;
 pub mod vault;

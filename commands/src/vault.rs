@@ -1,5 +1,5 @@
-//! Keys: the master key, an organization's, and a subject's. Personal text is sealed with its subject's key, which can be destroyed; secrets of
-//! configurations with a key derived for their organization.
+//! Keys: the master key, an organization's, and a subject's. Personal text is sealed with its subject's key, which can be destroyed, whole or for a single
+//! thing that was said; secrets of configurations with a key derived for their organization.
 //!
 //! Invariant: no key is stored in the clear, and a subject's key is stored in the transaction of the first event that needs it.
 
@@ -19,20 +19,28 @@ use chacha20poly1305::{
 };
 use hkdf::Hkdf;
 use moka::sync::Cache;
-use sha2::Sha256;
-use twig_domain::{Sealed, id::OrgId};
+use sha2::{Digest, Sha256};
+use twig_domain::{
+    Sealed,
+    id::{Identifier, OrgId},
+};
 
 use crate::{
     content::sha256,
     database::{Database, Session, StoreError},
     ids::random_bytes,
+    puncture::PuncturableKey,
 };
 
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
+/// What stands before a sealed text: which thing's words it is.
+const PLACE_BYTES: usize = 8;
+/// Others may change a key while one is being changed here.
+const MAX_TRIES: usize = 16;
 const MAX_CACHED_KEYS: u64 = 100_000;
 /// A destroyed key is forgotten by other processes at the latest after this.
-const CACHED_FOR: Duration = Duration::from_secs(60);
+pub const CACHED_FOR: Duration = Duration::from_secs(20);
 
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
@@ -46,6 +54,8 @@ pub enum VaultError {
     Store(#[from] StoreError),
     #[error("sealed text is damaged")]
     Damaged,
+    #[error("the words were erased, and no new ones are taken in their place")]
+    Erased,
 }
 
 /// The key that all others hang on.
@@ -97,10 +107,11 @@ pub struct NewSubjectKey {
     pub wrapped: Vec<u8>,
 }
 
-/// A subject's key, ready to seal.
+/// A subject's key for one thing that it says, ready to seal.
 #[derive(Clone)]
 pub struct SubjectKey {
     subject: String,
+    place: u64,
     key: [u8; KEY_BYTES],
     wrapped: Vec<u8>,
 }
@@ -108,12 +119,26 @@ pub struct SubjectKey {
 impl SubjectKey {
     #[must_use]
     pub fn seal(&self, text: &str) -> Sealed {
-        Sealed { subject: self.subject.clone(), ciphertext: STANDARD.encode(encrypt(&self.key, text.as_bytes(), self.subject.as_bytes())) }
+        let sealed = encrypt(&self.key, text.as_bytes(), self.subject.as_bytes());
+        Sealed { subject: self.subject.clone(), ciphertext: STANDARD.encode([&self.place.to_be_bytes()[..], &sealed].concat()) }
     }
 
     pub(crate) fn to_store(&self) -> NewSubjectKey {
         NewSubjectKey { subject: self.subject.clone(), wrapped: self.wrapped.clone() }
     }
+}
+
+/// A subject's key as it is stored: it opens all that the subject said, but for what was erased singly.
+#[derive(Clone)]
+struct StoredKey {
+    key: PuncturableKey,
+    wrapped: Vec<u8>,
+}
+
+/// The place of a thing's words among its subject's.
+fn place_of(thing: &impl Identifier) -> u64 {
+    let hash = Sha256::digest(thing.uuid().as_bytes());
+    u64::from_be_bytes([hash[0], hash[1], hash[2], hash[3], hash[4], hash[5], hash[6], hash[7]])
 }
 
 #[derive(Clone)]
@@ -122,7 +147,7 @@ pub struct Vault {
     store: Database,
     /// Held while a key is looked for or made, and while one is destroyed: the cache never holds what the store does not.
     changing: Arc<Mutex<()>>,
-    keys: Cache<String, SubjectKey>,
+    keys: Cache<String, StoredKey>,
 }
 
 impl Vault {
@@ -191,80 +216,145 @@ impl Vault {
         hash[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// A subject's key: known, stored, or new and then stored by the append that it is given to.
-    pub async fn subject(&self, organization: OrgId, subject: Subject) -> Result<SubjectKey, VaultError> {
-        let name = self.subject_name(organization, &subject);
-        if let Some(key) = self.keys.get(&name) {
-            return Ok(key);
-        }
-        let vault = self.clone();
-        tokio::task::spawn_blocking(move || vault.load_or_new(name)).await.map_err(|_| VaultError::Damaged)?
+    /// Seals what the server keeps for itself, for one purpose.
+    #[must_use]
+    pub fn seal_own(&self, purpose: &str, bytes: &[u8]) -> Vec<u8> {
+        encrypt(&self.derive(format!("own:{purpose}").as_bytes()), bytes, purpose.as_bytes())
     }
 
-    fn load_or_new(&self, name: String) -> Result<SubjectKey, VaultError> {
+    #[must_use]
+    pub fn open_own(&self, purpose: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        decrypt(&self.derive(format!("own:{purpose}").as_bytes()), sealed, purpose.as_bytes())
+    }
+
+    /// A subject's key for a thing that it says: known, stored, or new and then stored by the append that it is given to.
+    pub async fn subject(&self, organization: OrgId, subject: Subject, thing: impl Identifier) -> Result<SubjectKey, VaultError> {
+        let name = self.subject_name(organization, &subject);
+        let stored = match self.keys.get(&name) {
+            Some(stored) => stored,
+            None => {
+                let (vault, name) = (self.clone(), name.clone());
+                tokio::task::spawn_blocking(move || vault.load_or_new(name)).await.map_err(|_| VaultError::Damaged)??
+            }
+        };
+        narrowed(name, stored, place_of(&thing)).ok_or(VaultError::Erased)
+    }
+
+    /// The key that something was sealed with, for more words on it; `None` where it was erased.
+    pub fn key_of(&self, sealed: &Sealed) -> Result<Option<SubjectKey>, VaultError> {
+        let (place, _) = parts(sealed)?;
+        Ok(self.known(&sealed.subject)?.and_then(|stored| narrowed(sealed.subject.clone(), stored, place)))
+    }
+
+    fn load_or_new(&self, name: String) -> Result<StoredKey, VaultError> {
         let _changing = self.changing();
         if let Some(key) = self.keys.get(&name) {
             return Ok(key);
         }
-        let key = match self.stored(&name)? {
-            Some(key) => key,
-            None => {
-                let key: [u8; KEY_BYTES] = random_bytes();
-                SubjectKey { wrapped: encrypt(&self.derive(b"subjects"), &key, name.as_bytes()), subject: name.clone(), key }
-            }
+        let stored = match self.stored(&name)? {
+            Some(stored) => stored,
+            None => self.wrap(&name, PuncturableKey::new(random_bytes())),
         };
-        self.keys.insert(name, key.clone());
-        Ok(key)
+        self.keys.insert(name, stored.clone());
+        Ok(stored)
     }
 
-    fn stored(&self, name: &str) -> Result<Option<SubjectKey>, VaultError> {
+    fn wrap(&self, name: &str, key: PuncturableKey) -> StoredKey {
+        StoredKey { wrapped: encrypt(&self.derive(b"subjects"), &key.to_bytes(), name.as_bytes()), key }
+    }
+
+    fn unwrap(&self, name: &str, wrapped: Vec<u8>) -> Result<StoredKey, VaultError> {
+        let key = decrypt(&self.derive(b"subjects"), &wrapped, name.as_bytes()).and_then(|bytes| PuncturableKey::from_bytes(&bytes));
+        Ok(StoredKey { key: key.ok_or(VaultError::Damaged)?, wrapped })
+    }
+
+    fn known(&self, name: &str) -> Result<Option<StoredKey>, VaultError> {
+        if let Some(known) = self.keys.get(name) {
+            return Ok(Some(known));
+        }
+        let _changing = self.changing();
+        Ok(self.stored(name)?.inspect(|key| self.keys.insert(name.to_owned(), key.clone())))
+    }
+
+    fn stored(&self, name: &str) -> Result<Option<StoredKey>, VaultError> {
         let wrapped: Option<Vec<u8>> = self.store.read_now(|session| {
             let row = session.query_first("SELECT wrapped FROM subject_keys WHERE subject = ?1", &[name.into()])?;
             row.map(|row| row.get(0)).transpose().map_err(VaultError::Store)
         })?;
-        let Some(wrapped) = wrapped else { return Ok(None) };
-        let key = decrypt(&self.derive(b"subjects"), &wrapped, name.as_bytes()).and_then(|bytes| bytes.try_into().ok()).ok_or(VaultError::Damaged)?;
-        Ok(Some(SubjectKey { subject: name.to_owned(), key, wrapped }))
+        wrapped.map(|wrapped| self.unwrap(name, wrapped)).transpose()
     }
 
-    /// Forgets a key that another process was first to make.
+    /// Forgets a key that another process was first to make, or has changed.
     pub fn forget(&self, key: &SubjectKey) {
         self.keys.invalidate(&key.subject);
     }
 
-    /// Opens sealed text; `None` where its subject was erased.
+    /// Opens sealed text; `None` where it was erased.
     pub fn open_text(&self, sealed: &Sealed) -> Result<Option<String>, VaultError> {
-        let key = match self.keys.get(&sealed.subject) {
-            Some(key) => Some(key),
-            None => {
-                let _changing = self.changing();
-                let found = self.stored(&sealed.subject)?;
-                found.inspect(|key| self.keys.insert(sealed.subject.clone(), key.clone()))
-            }
-        };
-        let Some(key) = key else { return Ok(None) };
-        let bytes = STANDARD.decode(&sealed.ciphertext).map_err(|_| VaultError::Damaged)?;
-        let text = decrypt(&key.key, &bytes, sealed.subject.as_bytes()).and_then(|bytes| String::from_utf8(bytes).ok());
+        let Some(stored) = self.known(&sealed.subject)? else { return Ok(None) };
+        let (place, bytes) = parts(sealed)?;
+        let Some(key) = stored.key.at(place) else { return Ok(None) };
+        let text = decrypt(&key, &bytes, sealed.subject.as_bytes()).and_then(|bytes| String::from_utf8(bytes).ok());
         text.map(Some).ok_or(VaultError::Damaged)
     }
 
-    /// Destroys a subject's key: what was sealed with it can never be read again.
-    pub fn destroy(&self, organization: OrgId, subject: &Subject) -> Result<bool, VaultError> {
-        let name = self.subject_name(organization, subject);
+    /// Destroys a subject's key, by its name: what was sealed with it can never be read again.
+    pub fn destroy(&self, name: &str) -> Result<bool, VaultError> {
         let _changing = self.changing();
         let destroyed = self.store.write_now(|session| {
-            let row = session.query_first("DELETE FROM subject_keys WHERE subject = ?1 RETURNING wrapped", &[(&name).into()])?;
+            let row = session.query_first("DELETE FROM subject_keys WHERE subject = ?1 RETURNING wrapped", &[name.into()])?;
             if let Some(row) = &row {
-                let hash = sha256(&row.get::<Vec<u8>>(0)?);
-                session.execute("INSERT INTO destroyed_keys (wrapped_sha256) VALUES (?1) ON CONFLICT DO NOTHING", &[hash.into()])?;
+                bury(session, &row.get::<Vec<u8>>(0)?)?;
             }
             Ok::<_, StoreError>(row.is_some())
         })?;
         self.store.forget_deleted()?;
         // After the row is gone, and while nobody looks for it: nobody can have read it back into the cache.
-        self.keys.invalidate(&name);
+        self.keys.invalidate(name);
         Ok(destroyed)
     }
+
+    /// Destroys a subject's key for a single thing: its words can never be read again, all others can.
+    pub fn puncture(&self, name: &str, thing: impl Identifier) -> Result<bool, VaultError> {
+        let _changing = self.changing();
+        for _ in 0..MAX_TRIES {
+            let Some(mut stored) = self.stored(name)? else { return Ok(false) };
+            if !stored.key.puncture(place_of(&thing)) {
+                return Ok(false);
+            }
+            let next = self.wrap(name, stored.key);
+            let changed = self.store.write_now(|session| {
+                let row = [name.into(), next.wrapped.as_slice().into(), stored.wrapped.as_slice().into()];
+                let changed = session.execute("UPDATE subject_keys SET wrapped = ?2 WHERE subject = ?1 AND wrapped = ?3", &row)? > 0;
+                if changed {
+                    bury(session, &stored.wrapped)?;
+                }
+                Ok::<_, StoreError>(changed)
+            })?;
+            self.keys.invalidate(name);
+            if changed {
+                self.store.forget_deleted()?;
+                return Ok(true);
+            }
+        }
+        Err(VaultError::Store(StoreError::Busy))
+    }
+}
+
+/// A key that somebody still holds is never stored again.
+fn bury(session: &mut Session, wrapped: &[u8]) -> Result<(), StoreError> {
+    session.execute("INSERT INTO destroyed_keys (wrapped_sha256) VALUES (?1) ON CONFLICT DO NOTHING", &[sha256(wrapped).into()]).map(drop)
+}
+
+fn narrowed(subject: String, stored: StoredKey, place: u64) -> Option<SubjectKey> {
+    Some(SubjectKey { key: stored.key.at(place)?, subject, place, wrapped: stored.wrapped })
+}
+
+/// The place and the ciphertext of a sealed text.
+fn parts(sealed: &Sealed) -> Result<(u64, Vec<u8>), VaultError> {
+    let bytes = STANDARD.decode(&sealed.ciphertext).map_err(|_| VaultError::Damaged)?;
+    let (place, text) = bytes.split_at_checked(PLACE_BYTES).ok_or(VaultError::Damaged)?;
+    Ok((u64::from_be_bytes(place.try_into().map_err(|_| VaultError::Damaged)?), text.to_vec()))
 }
 
 fn checked(session: &mut Session) -> Result<Option<String>, StoreError> {

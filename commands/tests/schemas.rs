@@ -91,6 +91,9 @@ async fn through(log: &EventLog, aggregate: &'static str, event: &str, version: 
         Event::DataSpec(event) => serde_json::to_value(event),
         Event::Interaction(event) => serde_json::to_value(event),
         Event::Webhook(event) => serde_json::to_value(event),
+        Event::Access(event) => serde_json::to_value(event),
+        Event::Erasure(event) => serde_json::to_value(event),
+        Event::Replay(event) => serde_json::to_value(event),
     }
     .unwrap()
 }

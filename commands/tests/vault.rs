@@ -15,7 +15,7 @@ use twig_commands::{
 use twig_domain::{
     Actor, EventMeta, Sealed, Timestamp,
     agent::RagStrategy,
-    id::OrgId,
+    id::{InteractionId, OrgId},
     interaction::{Failure, Interaction, InteractionCommand, InteractionError, Origin, Question},
 };
 
@@ -77,6 +77,11 @@ fn open_vault(folder: &Path) -> Result<Vault, VaultError> {
     Vault::open(log.database(), MasterKey::load_or_create(&folder.join("master.key"))?)
 }
 
+/// What is said is said in something.
+fn thing(n: u128) -> InteractionId {
+    InteractionId::from(uuid::Uuid::from_u128(n))
+}
+
 fn ada() -> Subject {
     Subject::User("ada.lovelace".into())
 }
@@ -85,7 +90,7 @@ fn ada() -> Subject {
 async fn sealed_words_open_for_whoever_has_the_master_key() {
     let store = Store::new();
     let vault = store.vault();
-    let key = vault.subject(store.organization, ada()).await.unwrap();
+    let key = vault.subject(store.organization, ada(), thing(1)).await.unwrap();
     let sealed = store.ask(&key, "what is my salary?").await.unwrap();
     assert_eq!(vault.open_text(&sealed).unwrap().as_deref(), Some("what is my salary?"));
     assert_eq!(store.vault().open_text(&sealed).unwrap().as_deref(), Some("what is my salary?"), "after a restart");
@@ -100,30 +105,54 @@ async fn sealed_words_open_for_whoever_has_the_master_key() {
 async fn an_erased_subject_is_unreadable_while_the_log_still_reads() {
     let store = Store::new();
     let vault = store.vault();
-    let bob = vault.subject(store.organization, Subject::User("bob".into())).await.unwrap();
-    let key = vault.subject(store.organization, ada()).await.unwrap();
+    let bob = vault.subject(store.organization, Subject::User("bob".into()), thing(2)).await.unwrap();
+    let key = vault.subject(store.organization, ada(), thing(1)).await.unwrap();
     let (mine, his) = (store.ask(&key, "mine").await.unwrap(), store.ask(&bob, "his").await.unwrap());
     let before = store.log.read(0, 100).await.unwrap();
 
-    assert!(vault.destroy(store.organization, &ada()).unwrap());
-    assert!(!vault.destroy(store.organization, &ada()).unwrap(), "there is nothing left to destroy");
+    assert!(vault.destroy(&vault.subject_name(store.organization, &ada())).unwrap());
+    assert!(!vault.destroy(&vault.subject_name(store.organization, &ada())).unwrap(), "there is nothing left to destroy");
     for vault in [&vault, &store.vault()] {
         assert_eq!((vault.open_text(&mine).unwrap(), vault.open_text(&his).unwrap().as_deref()), (None, Some("his")));
     }
     assert_eq!(store.log.read(0, 100).await.unwrap(), before, "no event has changed");
 
-    let again = vault.subject(store.organization, ada()).await.unwrap();
+    let again = vault.subject(store.organization, ada(), thing(3)).await.unwrap();
     let new = store.ask(&again, "new").await.unwrap();
     assert_eq!((vault.open_text(&new).unwrap().as_deref(), vault.open_text(&mine).is_ok_and(|text| text.is_some())), (Some("new"), false));
+}
+
+#[tokio::test]
+async fn one_thing_is_erased_among_others_of_the_same_subject() {
+    let store = Store::new();
+    let vault = store.vault();
+    let mut said = Vec::new();
+    for n in 1..=3 {
+        let key = vault.subject(store.organization, ada(), thing(n)).await.unwrap();
+        said.push(store.ask(&key, &format!("word {n}")).await.unwrap());
+    }
+    let held = vault.subject(store.organization, ada(), thing(1)).await.unwrap();
+    let name = vault.subject_name(store.organization, &ada());
+    assert!(vault.puncture(&name, thing(2)).unwrap());
+    assert!(!vault.puncture(&name, thing(2)).unwrap(), "there is nothing left to destroy");
+    for vault in [&vault, &store.vault()] {
+        let read: Vec<bool> = said.iter().map(|sealed| vault.open_text(sealed).unwrap().is_some()).collect();
+        assert_eq!(read, [true, false, true]);
+    }
+    assert!(matches!(vault.subject(store.organization, ada(), thing(2)).await, Err(VaultError::Erased)), "it takes no new words");
+    assert!(matches!(store.ask(&held, "late").await, Err(CommandError::SubjectKeyConflict)), "the key as it was does not come back");
+    let key = vault.key_of(&said[0]).unwrap().unwrap();
+    assert_eq!(vault.open_text(&key.seal("more")).unwrap().as_deref(), Some("more"));
+    assert!(vault.key_of(&said[1]).unwrap().is_none());
 }
 
 #[tokio::test]
 async fn a_destroyed_key_does_not_come_back_with_an_answer_that_was_under_way() {
     let store = Store::new();
     let vault = store.vault();
-    let held = vault.subject(store.organization, ada()).await.unwrap();
+    let held = vault.subject(store.organization, ada(), thing(3)).await.unwrap();
     let sealed = store.ask(&held, "mine").await.unwrap();
-    vault.destroy(store.organization, &ada()).unwrap();
+    vault.destroy(&vault.subject_name(store.organization, &ada())).unwrap();
     assert!(matches!(store.ask(&held, "late").await, Err(CommandError::SubjectKeyConflict)));
     assert_eq!(store.vault().open_text(&sealed).unwrap(), None);
 }
@@ -132,11 +161,11 @@ async fn a_destroyed_key_does_not_come_back_with_an_answer_that_was_under_way() 
 async fn two_that_make_a_key_for_one_subject_end_with_one() {
     let store = Store::new();
     let (one, other) = (store.vault(), store.vault());
-    let (first, second) = (one.subject(store.organization, ada()).await.unwrap(), other.subject(store.organization, ada()).await.unwrap());
+    let (first, second) = (one.subject(store.organization, ada(), thing(1)).await.unwrap(), other.subject(store.organization, ada(), thing(1)).await.unwrap());
     store.ask(&first, "first").await.unwrap();
     assert!(matches!(store.ask(&second, "second").await, Err(CommandError::SubjectKeyConflict)));
     other.forget(&second);
-    let second = other.subject(store.organization, ada()).await.unwrap();
+    let second = other.subject(store.organization, ada(), thing(1)).await.unwrap();
     let sealed = store.ask(&second, "second").await.unwrap();
     assert_eq!(one.open_text(&sealed).unwrap().as_deref(), Some("second"));
 }

@@ -4,7 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{agent::AgentEvent, data_spec::DataSpecEvent, id::OrgId, interaction::InteractionEvent, organization::OrganizationEvent, webhook::WebhookEvent};
+use crate::{
+    access::AccessEvent, agent::AgentEvent, data_spec::DataSpecEvent, erasure::ErasureEvent, id::OrgId, interaction::InteractionEvent,
+    organization::OrganizationEvent, replay::ReplayEvent, webhook::WebhookEvent,
+};
 
 /// Who acted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -51,7 +54,7 @@ pub struct EventMeta {
     pub traceparent: Option<String>,
 }
 
-/// An event of any of the five aggregates.
+/// An event of any aggregate.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     Organization(OrganizationEvent),
@@ -59,6 +62,9 @@ pub enum Event {
     DataSpec(DataSpecEvent),
     Interaction(InteractionEvent),
     Webhook(WebhookEvent),
+    Access(AccessEvent),
+    Erasure(ErasureEvent),
+    Replay(ReplayEvent),
 }
 
 /// An event of the log that this binary cannot read: made by a newer one, or damaged.
@@ -83,6 +89,9 @@ impl Event {
             "DataSpec" => DataSpecEvent::deserialize(payload).map(Self::DataSpec),
             "Interaction" => InteractionEvent::deserialize(payload).map(Self::Interaction),
             "Webhook" => WebhookEvent::deserialize(payload).map(Self::Webhook),
+            "Access" => AccessEvent::deserialize(payload).map(Self::Access),
+            "Erasure" => ErasureEvent::deserialize(payload).map(Self::Erasure),
+            "Replay" => ReplayEvent::deserialize(payload).map(Self::Replay),
             other => return Err(UnreadableEvent::Aggregate(other.to_owned())),
         };
         read.map_err(|source| UnreadableEvent::Shape { aggregate: aggregate_type.to_owned(), source })
@@ -103,6 +112,9 @@ pub fn schemas() -> Vec<(&'static str, &'static str, u32, Value)> {
     add("DataSpec", DataSpecEvent::TYPES, schemars::schema_for!(DataSpecEvent));
     add("Interaction", InteractionEvent::TYPES, schemars::schema_for!(InteractionEvent));
     add("Webhook", WebhookEvent::TYPES, schemars::schema_for!(WebhookEvent));
+    add("Access", AccessEvent::TYPES, schemars::schema_for!(AccessEvent));
+    add("Erasure", ErasureEvent::TYPES, schemars::schema_for!(ErasureEvent));
+    add("Replay", ReplayEvent::TYPES, schemars::schema_for!(ReplayEvent));
     all
 }
 

@@ -2,9 +2,11 @@
 
 use std::{sync::Arc, time::Instant};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use twig_domain::{
     agent::{AgentSettings, RagStrategy, ResponseStyle},
+    data_spec::PublishedIndex,
     id::{DataSpecId, InteractionId, OrgId},
     interaction::{Failure, Provenance, SearchedIndex, Source, Usage},
 };
@@ -23,7 +25,7 @@ use crate::{
     search::{Searched, source},
 };
 
-const MAX_TURNS: usize = 6;
+pub(crate) const MAX_TURNS: usize = 6;
 const MAX_REWRITE_TOKENS: u32 = 120;
 
 /// What an answer is made from.
@@ -39,6 +41,8 @@ pub(crate) struct Asked {
     /// The conversation, where the client sends it along; else the session's turns.
     pub earlier_turns: Option<Vec<Turn>>,
     pub extra_system: Option<String>,
+    /// The indexes to search, where they are not those that are published.
+    pub corpus: Option<Vec<(DataSpecId, PublishedIndex)>>,
     pub started: Instant,
     pub live: Arc<LiveAnswer>,
 }
@@ -55,6 +59,16 @@ pub(crate) struct Written {
     pub steps: Vec<Step>,
     /// The whole text of each source.
     pub passages: Vec<String>,
+    /// What a model was sent beside settings, sources and question.
+    pub conversation: Option<Conversation>,
+}
+
+/// Earlier turns, and a client's own instructions.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Conversation {
+    pub turns: Vec<(String, String)>,
+    pub extra_system: Option<String>,
 }
 
 impl Knowledge {
@@ -117,7 +131,11 @@ impl Knowledge {
     async fn find(&self, asked: &Asked, query: &str) -> Result<(Retrieval, Vec<Searched>), String> {
         let links: Vec<_> = asked.agent.data_specs.iter().filter(|link| link.enabled).collect();
         let ids: Vec<DataSpecId> = links.iter().map(|link| link.id).collect();
-        let searched = self.searched(asked.organization, Some(ids), &[]).await.map_err(|error| error.to_string())?;
+        let searched = match &asked.corpus {
+            Some(corpus) => self.loaded(corpus.clone()).await,
+            None => self.searched(asked.organization, Some(ids), &[]).await,
+        };
+        let searched = searched.map_err(|error| error.to_string())?;
         let second = |one: &&Searched| links.iter().any(|link| link.id == one.data_spec && link.tier > 1);
         let first_tier: Vec<Arc<SpecIndex>> = searched.iter().filter(|one| !second(one)).map(|one| one.index.clone()).collect();
         let second_tier: Vec<Arc<SpecIndex>> = searched.iter().filter(second).map(|one| one.index.clone()).collect();
@@ -164,9 +182,12 @@ impl Knowledge {
             heading_path: hit.passage.heading_path.clone(),
             text: hit.passage.text.clone(),
         };
-        let system = [asked.agent.system_prompt.clone(), asked.extra_system.clone()].into_iter().flatten().collect::<Vec<_>>().join("\n\n");
+        let conversation =
+            Conversation { turns: turns.iter().map(|turn| (turn.prompt.clone(), turn.response.clone())).collect(), extra_system: asked.extra_system.clone() };
+        let conversation = Some(conversation);
+        let system = system(&asked.agent, asked.extra_system.clone());
         let input = ChatInput {
-            system: (!system.is_empty()).then_some(system),
+            system,
             turns,
             question: asked.prompt.clone(),
             sources: hits.iter().enumerate().map(text).collect(),
@@ -199,13 +220,19 @@ impl Knowledge {
             let refused = grounding.unwrap_or(0.0) < least;
             steps.push(Step { name: "ground", detail: json!({"grounding": grounding, "least": least, "refused": refused}) });
             if refused {
-                return Ok(Written { grounding, usage, ..unanswered(asked, provenance, steps) });
+                return Ok(Written { grounding, usage, conversation, ..unanswered(asked, provenance, steps) });
             }
             asked.live.sources(&json!(sources));
             asked.live.delta(&response);
         }
-        Ok(Written { grounding, response, sources, answered: true, finish_reason: finished.finish_reason, usage, provenance, steps, passages })
+        Ok(Written { grounding, response, sources, answered: true, finish_reason: finished.finish_reason, usage, provenance, steps, passages, conversation })
     }
+}
+
+/// The instructions of an agent and of a client.
+pub(crate) fn system(agent: &AgentSettings, extra: Option<String>) -> Option<String> {
+    let system = [agent.system_prompt.clone(), extra].into_iter().flatten().collect::<Vec<_>>().join("\n\n");
+    (!system.is_empty()).then_some(system)
 }
 
 /// Takes a piece of an answer, and shows it at once where it is not held back.
@@ -230,7 +257,7 @@ fn unanswered(asked: &Asked, provenance: Provenance, steps: Vec<Step>) -> Writte
     asked.live.delta(&response);
     let usage = usage_of(count_tokens(&asked.prompt) as u64, count_tokens(&response) as u64);
     let (sources, passages, finish_reason) = (Vec::new(), Vec::new(), "stop".into());
-    Written { response, sources, answered: false, finish_reason, usage, grounding: None, provenance, steps, passages }
+    Written { response, sources, answered: false, finish_reason, usage, grounding: None, provenance, steps, passages, conversation: None }
 }
 
 /// The built-in answer: quotations, with no model at all.
@@ -253,7 +280,7 @@ async fn quoted(asked: &Asked, query: String, hits: Vec<Hit>, sources: Vec<Sourc
     let prompt_tokens = count_tokens(&asked.prompt) + passages.iter().map(|text| count_tokens(text)).sum::<usize>();
     let usage = usage_of(prompt_tokens as u64, count_tokens(&said.text) as u64);
     let finish_reason = if said.truncated { "length" } else { "stop" }.into();
-    Ok(Written { response: said.text, sources, answered: true, finish_reason, usage, grounding: None, provenance, steps, passages })
+    Ok(Written { response: said.text, sources, answered: true, finish_reason, usage, grounding: None, provenance, steps, passages, conversation: None })
 }
 
 fn failure(asked: &Asked, error: &ModelError) -> Failure {

@@ -81,9 +81,9 @@ impl Knowledge {
             AgentStatus::Draft => return Err(AskError::AgentNotActive("a draft")),
         }
         let subject = ask.user_id.clone().map_or_else(|| Subject::Session(ask.session_id.clone()), Subject::User);
-        let key = self.vault.subject(ask.organization, subject).await?;
         let asked_at = self.clock.now();
         let id: InteractionId = new_id(asked_at);
+        let key = self.vault.subject(ask.organization, subject, id).await?;
         let metadata = (!ask.metadata.is_empty()).then(|| key.seal(&json!(ask.metadata).to_string()));
         let question = Box::new(Question {
             agent_id: ask.agent_id,
@@ -122,6 +122,7 @@ impl Knowledge {
             top_k: ask.top_k,
             earlier_turns: ask.earlier_turns,
             extra_system: ask.extra_system,
+            corpus: None,
             started,
             live: live.clone(),
         };
@@ -141,6 +142,7 @@ impl Knowledge {
     }
 
     async fn complete(&self, task: &Task, mut written: Written) {
+        written.provenance.conversation = written.conversation.take().map(|conversation| task.key.seal(&json!(conversation).to_string()));
         written.provenance.steps = Some(task.key.seal(&json!(written.steps).to_string()));
         let latency_ms = task.asked.started.elapsed().as_millis() as u64;
         let body = json!({

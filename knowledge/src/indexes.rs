@@ -31,6 +31,13 @@ impl Default for Indexes {
     }
 }
 
+impl Indexes {
+    /// Forgets the vectors of questions, whose keys are what was asked.
+    pub(crate) fn forget_questions(&self) {
+        self.questions.invalidate_all();
+    }
+}
+
 impl Knowledge {
     /// The model that a run publishes on.
     pub(crate) fn first_model(&self) -> String {

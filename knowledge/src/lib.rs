@@ -11,6 +11,7 @@ pub mod live;
 mod manifest;
 mod provenance;
 pub mod rehearse;
+mod replay;
 pub mod search;
 mod shared_answers;
 
@@ -149,6 +150,20 @@ impl Knowledge {
         shared.forget(None).await?;
         let alive = shared.alive().await?;
         Ok(started.into_iter().filter(|(_, id)| !alive.contains(&id.to_string())).collect())
+    }
+
+    /// Drops answers that can still be resumed, on every node, and the vectors of questions; how many answers there were here.
+    pub async fn forget_words(&self, organization: OrgId, interactions: &[InteractionId]) -> Result<u64, StoreError> {
+        self.indexes.forget_questions();
+        let mut forgotten = 0;
+        for id in interactions {
+            forgotten += u64::from(self.answers.get(organization, *id).is_some());
+            self.answers.forget(organization, *id);
+            if let Some(shared) = &self.shared {
+                shared.forget(Some((organization, *id))).await?;
+            }
+        }
+        Ok(forgotten)
     }
 
     /// Answers that are not at their end yet.

@@ -3,11 +3,18 @@
 use serde_json::{Value, json};
 use twig_domain::{
     Sealed,
+    agent::AgentSettings,
     id::{AgentId, ChunkId, InteractionId, OrgId},
     interaction::{Provenance, Source},
 };
 
-use crate::{Knowledge, manifest::Manifest};
+use twig_generation::{ChatInput, SourceText, Turn, build_messages, canonical_sha256};
+
+use crate::{
+    Knowledge,
+    answer::{Conversation, system},
+    manifest::Manifest,
+};
 
 impl Knowledge {
     pub async fn provenance(&self, organization: OrgId, id: InteractionId) -> Result<Value, String> {
@@ -22,11 +29,15 @@ impl Knowledge {
             }
             None => None,
         };
-        let knowledge = self.clone();
+        let (knowledge, agent_then, prompt) = (self.clone(), settings.clone(), body["prompt"].as_str().map(str::to_owned));
         let (texts, steps) = tokio::task::spawn_blocking(move || {
             let steps = kept.steps.as_ref().map_or(Value::Array(Vec::new()), |sealed| knowledge.open_json(sealed));
             let texts: Vec<Value> = sources.iter().map(|source| knowledge.source_text(&kept, source)).collect();
-            (texts, json!({"steps": steps, "messagesSha256": kept.messages_sha256, "costUsd": kept.cost_usd, "indexes": kept.manifests}))
+            let messages = knowledge.messages(&kept, agent_then.as_ref(), &sources, &texts, prompt);
+            let told = json!({
+                "steps": steps, "messages": messages, "messagesSha256": kept.messages_sha256, "costUsd": kept.cost_usd, "indexes": kept.manifests,
+            });
+            (texts, told)
         })
         .await
         .map_err(|error| error.to_string())?;
@@ -39,6 +50,31 @@ impl Knowledge {
 
     fn open_json(&self, sealed: &Sealed) -> Value {
         self.vault.open_text(sealed).ok().flatten().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Null)
+    }
+
+    /// What the model was sent, made again from its parts; `null` where a part was erased, and where it would not be that to the letter.
+    fn messages(&self, kept: &Provenance, agent: Option<&AgentSettings>, sources: &[Source], texts: &[Value], prompt: Option<String>) -> Option<Value> {
+        let (sha256, agent) = (kept.messages_sha256.as_ref()?, agent?);
+        let conversation: Conversation = serde_json::from_value(self.open_json(kept.conversation.as_ref()?)).ok()?;
+        let source = |(source, text): (&Source, &Value)| {
+            Some(SourceText {
+                index: source.index,
+                title: source.document_title.clone(),
+                heading_path: source.location.heading_path.clone(),
+                text: text["text"].as_str()?.to_owned(),
+            })
+        };
+        let input = ChatInput {
+            system: system(agent, conversation.extra_system),
+            turns: conversation.turns.into_iter().map(|(prompt, response)| Turn { prompt, response }).collect(),
+            question: prompt?,
+            sources: sources.iter().zip(texts).map(source).collect::<Option<_>>()?,
+            response_style: agent.response_style.map(|style| json!(style).as_str().unwrap_or_default().to_owned()),
+            tone: agent.tone.clone(),
+            language: agent.language.clone(),
+        };
+        let messages = build_messages(&input);
+        (canonical_sha256(&messages) == *sha256).then(|| json!(messages))
     }
 
     /// The passage as it was indexed then, whatever became of its document since.

@@ -53,6 +53,7 @@ impl Knowledge {
             top_k: None,
             earlier_turns: Some(Vec::new()),
             extra_system: None,
+            corpus: None,
             started,
         };
         let written = self.write(&asked).await.map_err(RehearsalError::Answer)?;

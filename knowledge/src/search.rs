@@ -89,6 +89,18 @@ impl Knowledge {
     }
 }
 
+impl Knowledge {
+    /// These indexes, in memory.
+    pub(crate) async fn loaded(&self, corpus: Vec<(DataSpecId, PublishedIndex)>) -> Result<Vec<Searched>, SearchError> {
+        let mut searched = Vec::with_capacity(corpus.len());
+        for (data_spec, published) in corpus {
+            let index = self.load_index(data_spec, &published.manifest, &published.model).await.map_err(SearchError::Index)?;
+            searched.push(Searched { data_spec, published, index });
+        }
+        Ok(searched)
+    }
+}
+
 /// A hit as the API's source object. Identifiers are ours, so one that cannot be read is none of this index.
 pub(crate) fn source(place: usize, hit: &Hit) -> Option<Source> {
     let passage = &hit.passage;

@@ -4,6 +4,8 @@ use serde_json::Value;
 use twig_commands::{database::StoreError, log::RecordedEvent};
 use twig_domain::{Event, Sealed, id::OrgId};
 
+use crate::audit::Hash;
+
 /// A table of a projection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Table {
@@ -19,6 +21,7 @@ pub enum Table {
     Feedback,
     Webhooks,
     AuditEvents,
+    Jobs,
 }
 
 impl Table {
@@ -36,6 +39,7 @@ impl Table {
             Self::Feedback => "feedback",
             Self::Webhooks => "webhooks",
             Self::AuditEvents => "audit_events",
+            Self::Jobs => "jobs",
         }
     }
 
@@ -47,6 +51,7 @@ impl Table {
             Self::Interactions | Self::Feedback => Projection::Interactions,
             Self::Webhooks => Projection::Webhooks,
             Self::AuditEvents => Projection::Audit,
+            Self::Jobs => Projection::Jobs,
         }
     }
 }
@@ -60,10 +65,11 @@ pub enum Projection {
     Interactions,
     Webhooks,
     Audit,
+    Jobs,
 }
 
 impl Projection {
-    pub const ALL: [Self; 6] = [Self::Organizations, Self::Agents, Self::DataSpecs, Self::Interactions, Self::Webhooks, Self::Audit];
+    pub const ALL: [Self; 7] = [Self::Organizations, Self::Agents, Self::DataSpecs, Self::Interactions, Self::Webhooks, Self::Audit, Self::Jobs];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -73,6 +79,7 @@ impl Projection {
             Self::Interactions => "interactions",
             Self::Webhooks => "webhooks",
             Self::Audit => "audit",
+            Self::Jobs => "jobs",
         }
     }
 
@@ -88,7 +95,7 @@ impl Projection {
             Self::DataSpecs => Some((Table::DataSpecs, "DataSpec")),
             Self::Interactions => Some((Table::Interactions, "Interaction")),
             Self::Webhooks => Some((Table::Webhooks, "Webhook")),
-            Self::Audit => None,
+            Self::Audit | Self::Jobs => None,
         }
     }
 
@@ -100,6 +107,7 @@ impl Projection {
             Self::Interactions => &[Table::Interactions, Table::Feedback],
             Self::Webhooks => &[Table::Webhooks],
             Self::Audit => &[Table::AuditEvents],
+            Self::Jobs => &[Table::Jobs],
         }
     }
 
@@ -111,10 +119,9 @@ impl Projection {
             (Self::DataSpecs, Event::DataSpec(event)) => crate::folds::data_spec::fold(rows, recorded, event),
             (Self::Interactions, Event::Interaction(event)) => crate::folds::interaction::fold(rows, recorded, event, open),
             (Self::Webhooks, Event::Webhook(event)) => crate::folds::webhook::fold(rows, recorded, event),
-            (Self::Audit, _) => {
-                crate::folds::audit::fold(rows, recorded);
-                Ok(())
-            }
+            (Self::Organizations, Event::Access(event)) => crate::folds::organization::fold_access(rows, recorded, event),
+            (Self::Audit, _) => crate::folds::audit::fold(rows, recorded),
+            (Self::Jobs, event) => crate::jobs::fold(rows, recorded, event),
             _ => Ok(()),
         }
     }
@@ -136,6 +143,9 @@ pub trait Rows {
     fn get(&mut self, table: Table, organization: OrgId, id: &str) -> Result<Option<Row>, FoldError>;
     fn put(&mut self, table: Table, organization: OrgId, id: &str, row: Row);
     fn remove(&mut self, table: Table, organization: OrgId, id: &str);
+
+    /// Appends to an organization's audit tree; the leaf's place.
+    fn append_leaf(&mut self, organization: OrgId, leaf: Hash) -> Result<u64, FoldError>;
 
     /// A row that must be there: an event of a thing follows its creation.
     fn need(&mut self, table: Table, organization: OrgId, id: &str) -> Result<Row, FoldError> {
@@ -170,5 +180,10 @@ impl Rows for MemoryRows {
 
     fn remove(&mut self, table: Table, organization: OrgId, id: &str) {
         self.0.remove(&(table, organization, id.to_owned()));
+    }
+
+    /// What is folded in memory has no tree.
+    fn append_leaf(&mut self, _: OrgId, _: Hash) -> Result<u64, FoldError> {
+        Ok(0)
     }
 }

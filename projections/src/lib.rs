@@ -3,9 +3,12 @@
 //! Invariant: a batch's rows and its checkpoint are one transaction, so every event is folded exactly once in effect. Folds know no SQL: they see rows
 //! by key, so that the same folds serve another store, a rebuild beside the live tables, and a look into the past.
 
+pub mod audit;
+mod erase;
 pub mod feed;
 mod fold;
 mod folds;
+mod jobs;
 mod progress;
 mod query;
 mod rebuild;
@@ -17,6 +20,8 @@ mod time_travel;
 mod views;
 mod webhooks;
 
+pub use erase::Spoken;
+pub use jobs::JobKind;
 pub use query::{AsOf, AuditFilter, Cursor, DashboardQuery, InteractionFilter, KeyAuth, ListAt, ListQuery, Page, Resource};
 pub use rebuild::RebuildError;
 pub use runner::Projector;

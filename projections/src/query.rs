@@ -83,6 +83,8 @@ pub struct KeyAuth {
     pub test: bool,
     pub plan: Plan,
     pub limits: Limits,
+    /// Whether its first use is in the log already.
+    pub used: bool,
 }
 
 impl KeyAuth {
@@ -111,7 +113,7 @@ pub struct InteractionFilter {
     pub q: Option<String>,
 }
 
-fn get(session: &mut Session, live: &Live, table: Table, organization: OrgId, id: &str) -> Result<Option<Row>, ViewError> {
+pub(crate) fn get(session: &mut Session, live: &Live, table: Table, organization: OrgId, id: &str) -> Result<Option<Row>, ViewError> {
     Ok(store::read(session, table, version(live, table), organization, id)?)
 }
 
@@ -119,7 +121,7 @@ fn version(live: &Live, table: Table) -> i64 {
     live.get(&table.projection()).copied().unwrap_or(1)
 }
 
-fn name(live: &Live, table: Table) -> String {
+pub(crate) fn name(live: &Live, table: Table) -> String {
     store::table_name(table, version(live, table))
 }
 
@@ -152,6 +154,7 @@ impl Views {
                 test: record["test"].as_bool().unwrap_or_default(),
                 plan: typed(&owner["plan"])?,
                 limits: typed(&owner["limits"])?,
+                used: record["_used"] == true,
             }))
         })
         .await
@@ -180,6 +183,17 @@ impl Views {
     pub async fn agent_settings_at(&self, organization: OrgId, id: AgentId, version: u64) -> Result<Option<AgentSettings>, ViewError> {
         let row = self.one(Table::AgentVersions, organization, format!("{id}:{version}")).await?;
         row.map(|row| typed(&row.body["_settings"])).transpose()
+    }
+
+    /// The newest settings that an agent has or had.
+    pub async fn last_agent_settings(&self, organization: OrgId, id: AgentId) -> Result<Option<AgentSettings>, ViewError> {
+        self.read(Tenant::Of(organization), move |session, live| {
+            let sql =
+                format!("SELECT body FROM {} WHERE organization = ?1 AND parent = ?2 ORDER BY at DESC, sort DESC LIMIT 1", name(live, Table::AgentVersions));
+            let row = session.query_first(&sql, &[organization.to_string().into(), id.to_string().into()])?;
+            row.map(|row| typed(&row.json::<Value>(0)?["_settings"])).transpose()
+        })
+        .await
     }
 
     /// A webhook as it is stored: its headers' values are sealed.
@@ -270,6 +284,17 @@ impl Views {
             Ok(rows.iter().map(|row| Ok(store::row(row)?.body)).collect::<Result<_, ViewError>>()?)
         })
         .await
+    }
+
+    /// A feedback as it was given, by the version that it made of its interaction.
+    pub(crate) async fn feedback_at(&self, organization: OrgId, id: InteractionId, version: u64) -> Result<Value, ViewError> {
+        let row = self.one(Table::Feedback, organization, format!("{id}:{version}")).await?;
+        Ok(row.map_or(Value::Null, |mut row| {
+            if let Some(members) = row.body.as_object_mut() {
+                members.remove("actor");
+            }
+            row.body
+        }))
     }
 
     /// A session's interactions, oldest first.

@@ -1,6 +1,9 @@
 //! Rows in a store: every table has the same columns, its name carries its projection's version. The same SQL serves SQLite and PostgreSQL.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map},
+    sync::Arc,
+};
 
 use twig_commands::{
     database::{Engine, Session, StoreError, Value},
@@ -9,6 +12,7 @@ use twig_commands::{
 use twig_domain::id::OrgId;
 
 use crate::{
+    audit::{Hash, tree},
     feed::checkpoint,
     fold::{FoldError, Projection, Row, Rows, Table},
     views::ViewError,
@@ -63,7 +67,7 @@ pub fn create_version(session: &mut Session, projection: Projection, version: i6
         }
         guard(session, &name)?;
     }
-    Ok(())
+    if projection == Projection::Audit { tree::create(session, version) } else { Ok(()) }
 }
 
 /// What lists and workers look for, beside what every table has.
@@ -74,6 +78,7 @@ fn indexes(table: Table) -> &'static [(&'static str, &'static str)] {
             ("by_agent", "organization, (body ->> 'agentId'), at, sort"),
             ("by_user", "organization, (body ->> 'userId'), at, sort"),
             ("by_status", "(body ->> 'status')"),
+            ("by_subject", "organization, (body ->> '_subject')"),
         ],
         Table::Runs => &[("by_status", "(body ->> 'status')")],
         _ => &[],
@@ -100,6 +105,9 @@ pub fn drop_version(session: &mut Session, projection: Projection, version: i64)
     for table in projection.tables() {
         session.batch(&format!("DROP TABLE IF EXISTS {}", table_name(*table, version)))?;
     }
+    if projection == Projection::Audit {
+        session.batch(&format!("DROP TABLE IF EXISTS {}", tree::table(version)))?;
+    }
     let which = [projection.name().into(), version.into()];
     session.execute("DELETE FROM dead_events WHERE projection = ?1 AND version = ?2", &which)?;
     checkpoint::forget(session, projection, version)?;
@@ -111,6 +119,8 @@ pub struct BatchRows<'a, 's> {
     pub session: &'a mut Session<'s>,
     version: i64,
     rows: HashMap<(Table, OrgId, String), Entry>,
+    /// The size of each organization's audit tree before the batch, and the leaves that the batch appends.
+    leaves: HashMap<OrgId, (u64, Vec<Hash>)>,
 }
 
 struct Entry {
@@ -120,7 +130,7 @@ struct Entry {
 
 impl<'a, 's> BatchRows<'a, 's> {
     pub fn new(session: &'a mut Session<'s>, version: i64) -> Self {
-        Self { session, version, rows: HashMap::new() }
+        Self { session, version, rows: HashMap::new(), leaves: HashMap::new() }
     }
 
     /// Reads what the batch's events are about in one go, where a look-up costs a round trip.
@@ -159,6 +169,9 @@ impl<'a, 's> BatchRows<'a, 's> {
         for (table, rows) in puts {
             self.session.upsert(&table_name(table, self.version), &ROW_COLUMNS, &["organization", "id"], rows)?;
         }
+        for (organization, (size, leaves)) in self.leaves {
+            tree::append(self.session, self.version, organization, size, &leaves)?;
+        }
         Ok(())
     }
 }
@@ -180,6 +193,15 @@ impl Rows for BatchRows<'_, '_> {
 
     fn remove(&mut self, table: Table, organization: OrgId, id: &str) {
         self.rows.insert((table, organization, id.to_owned()), Entry { row: None, changed: true });
+    }
+
+    fn append_leaf(&mut self, organization: OrgId, leaf: Hash) -> Result<u64, FoldError> {
+        let (size, leaves) = match self.leaves.entry(organization) {
+            hash_map::Entry::Occupied(known) => known.into_mut(),
+            hash_map::Entry::Vacant(place) => place.insert((tree::size(self.session, self.version, organization)?, Vec::new())),
+        };
+        leaves.push(leaf);
+        Ok(*size + leaves.len() as u64 - 1)
     }
 }
 

@@ -4,11 +4,16 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use twig_commands::log::RecordedEvent;
-use twig_domain::id::{AgentId, DataSpecId, InteractionId, OrgId};
+use twig_domain::{
+    Event, Sealed,
+    data_spec::PublishedIndex,
+    id::{AgentId, DataSpecId, InteractionId, OrgId},
+    interaction::InteractionEvent,
+};
 
 use crate::{
     AsOf, ListAt, ListQuery, Page, Resource, ViewError, Views,
-    fold::{MemoryRows, Rows, Table},
+    fold::{MemoryRows, Row, Rows, Table},
     folds::DELETED,
     query::slice,
     views::shown,
@@ -41,9 +46,13 @@ impl Views {
         let mut body = now.body;
         body["version"] = last.version.into();
         let happened = |kind: &str| known.iter().any(|event| event.event_type == kind);
-        if !happened("FeedbackSubmitted") {
-            (body["feedback"], body["reviewStatus"]) = (Value::Null, Value::Null);
-        }
+        let given = known.iter().rev().find(|event| event.event_type == "FeedbackSubmitted").map(|event| event.version);
+        let feedback = match given {
+            Some(version) => self.feedback_at(organization, id, version).await?,
+            None => Value::Null,
+        };
+        body["reviewStatus"] = feedback["reviewStatus"].clone();
+        body["feedback"] = feedback;
         if !happened("InteractionCompleted") && !happened("InteractionFailed") {
             body["status"] = "started".into();
             body["sources"] = Value::Array(Vec::new());
@@ -52,6 +61,23 @@ impl Views {
             }
         }
         Ok(Some(Resource { version: last.version, body }))
+    }
+
+    /// The index that a data spec had published then.
+    pub async fn published_index_as_of(&self, organization: OrgId, id: DataSpecId, as_of: AsOf) -> Result<Option<PublishedIndex>, ViewError> {
+        let row = self.row_at(organization, Table::DataSpecs, "DataSpec", &id.to_string(), as_of).await?;
+        let Some((row, _)) = row else { return Ok(None) };
+        serde_json::from_value(row.body["_index"].clone()).map_err(|error| ViewError::Other(error.to_string()))
+    }
+
+    /// What was asked, as the log has it.
+    pub async fn sealed_prompt(&self, organization: OrgId, id: InteractionId) -> Result<Option<Sealed>, ViewError> {
+        let events = self.log.read_stream("Interaction", &id.to_string(), 0).await?;
+        let first = events.first().filter(|first| first.meta.organization == organization).and_then(|first| first.event().ok());
+        Ok(match first {
+            Some(Event::Interaction(InteractionEvent::InteractionStarted { question, .. })) => Some(question.prompt),
+            _ => None,
+        })
     }
 
     pub async fn agents_as_of(&self, organization: OrgId, as_of: AsOf, query: ListQuery) -> Result<Page, ViewError> {
@@ -63,6 +89,17 @@ impl Views {
     }
 
     async fn at(&self, organization: OrgId, table: Table, aggregate: &'static str, id: &str, as_of: AsOf) -> Result<Option<Resource>, ViewError> {
+        let Some((mut row, mut rows)) = self.row_at(organization, table, aggregate, id, as_of).await? else { return Ok(None) };
+        if table == Table::DataSpecs
+            && let Some(run) = row.body["lastRun"].as_str().map(str::to_owned)
+        {
+            row.body["lastRun"] = rows.get(Table::Runs, organization, &run)?.map_or(Value::Null, |run| shown(run.body));
+        }
+        Ok(Some(Resource { version: row.body["version"].as_u64().unwrap_or_default(), body: shown(row.body) }))
+    }
+
+    /// A thing's row as it was, with all that was folded along.
+    async fn row_at(&self, organization: OrgId, table: Table, aggregate: &'static str, id: &str, as_of: AsOf) -> Result<Option<(Row, MemoryRows)>, ViewError> {
         let mut rows = MemoryRows::default();
         for recorded in self.log.read_stream(aggregate, id, 0).await?.into_iter().filter(|event| as_of.includes(event)) {
             if recorded.meta.organization != organization {
@@ -72,13 +109,7 @@ impl Views {
             table.projection().fold(&mut rows, &recorded, &event, &|_| None)?;
         }
         let row = rows.get(table, organization, id)?.filter(|row| row.parent.as_deref() != Some(DELETED));
-        let Some(mut row) = row else { return Ok(None) };
-        if table == Table::DataSpecs
-            && let Some(run) = row.body["lastRun"].as_str().map(str::to_owned)
-        {
-            row.body["lastRun"] = rows.get(Table::Runs, organization, &run)?.map_or(Value::Null, |run| shown(run.body));
-        }
-        Ok(Some(Resource { version: row.body["version"].as_u64().unwrap_or_default(), body: shown(row.body) }))
+        Ok(row.map(|row| (row, rows)))
     }
 
     /// Everything that was ever made and was there then: its cost is that of the things, not of the log.

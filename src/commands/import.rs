@@ -93,7 +93,7 @@ async fn one(node: &Node, org: OrgId, line: &str) -> Result<bool, String> {
     let id: InteractionId = derived_id(line.created_at, &[org.to_string().as_bytes(), line.external_id.as_bytes()]);
     let session_id = line.session_id.unwrap_or_else(|| format!("import-{}", line.external_id));
     let subject = line.user_id.clone().map_or_else(|| Subject::Session(session_id.clone()), Subject::User);
-    let key = node.vault.subject(org, subject).await.map_err(|error| error.to_string())?;
+    let key = node.vault.subject(org, subject, id).await.map_err(|error| error.to_string())?;
     let model = line.model.unwrap_or(agent.model);
     let question = Question {
         agent_id: line.agent_id,

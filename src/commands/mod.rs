@@ -1,9 +1,11 @@
 //! Commands of the operator. Those that write append to the log like any other process, also beside a running server.
 
+mod audit;
 mod eval;
 mod files;
 mod import;
 mod records;
+mod watch;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -18,6 +20,7 @@ use twig_projections::{ListAt, ListQuery};
 
 use crate::{node::Node, settings::Settings};
 
+pub use audit::{Audit, audit, record_backup};
 pub use eval::{Eval, eval};
 pub use files::{backup, doctor, restore};
 pub use import::{Import, import};

@@ -1,13 +1,16 @@
 //! The API through HTTP, against the real binary.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod audit;
 mod begin;
 mod bodies;
 mod errors;
 mod idempotency;
 mod layers;
 mod lists;
+mod privacy;
 mod quickstart;
+mod replay;
 mod streams;
 mod tls;
 mod traces;
@@ -37,6 +40,8 @@ fn filled(path: &str, owned: &Value) -> String {
         "webhooks" if path.contains("/deliveries/{id}") => of("dlv"),
         "webhooks" => of("wh"),
         "audit" => of("evt"),
+        "privacy" => of("erasure"),
+        "interactions" if path.contains("/replays/") => of("replay"),
         "models" => of("agent"),
         "agents" | "ai-agent-managers" => of("agent"),
         "data-specs" => of("ds"),
@@ -57,7 +62,9 @@ fn things(server: &Server, api: &Api) -> Value {
     let hook = api.ok(server, "POST", "/api/webhooks", Some(&json!({"url": "https://8.8.8.8/hook", "events": ["agent.*"], "status": "paused"})), 201);
     let sent = api.ok(server, "POST", &format!("/api/webhooks/{}/test", hook["id"].as_str().unwrap()), None, 202);
     let event = api.ok(server, "GET", "/api/audit/events", None, 200)[0]["id"].clone();
-    json!({"wh": hook["id"], "dlv": sent["id"], "evt": event, "agent": agent["id"], "ds": spec, "int": answer["id"], "sess": answer["sessionId"], "run": run, "key": key})
+    let replay = api.ok(server, "POST", "/api/interactions/replay", Some(&json!({"agentVersion": 1})), 202);
+    let erasure = api.ok(server, "POST", "/api/privacy/erasures", Some(&json!({"userId": "nobody"})), 202);
+    json!({"replay": replay["id"], "erasure": erasure["id"], "wh": hook["id"], "dlv": sent["id"], "evt": event, "agent": agent["id"], "ds": spec, "int": answer["id"], "sess": answer["sessionId"], "run": run, "key": key})
 }
 
 /// A body that passes the route's checks, so that what follows decides.
@@ -65,7 +72,11 @@ fn body(path: &str, owned: &Value) -> Value {
     if path == "/api/webhooks/{id}" {
         return json!({"description": "x"});
     }
+    if path == "/api/interactions/replay" {
+        return json!({"agentVersion": 1});
+    }
     match path.rsplit('/').next().unwrap_or_default() {
+        "erasures" => json!({"userId": "nobody"}),
         "restore" => json!({"version": 1}),
         "{id}" | "current" => json!({"name": "x"}),
         "feedback" => json!({"interactionId": owned["int"], "rating": "positive"}),

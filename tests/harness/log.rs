@@ -35,6 +35,45 @@ fn rows(folder: &Path, sql: &'static str) -> Vec<(u64, [String; 2])> {
     })
 }
 
+/// What holds some words in the clear: files, by their raw bytes, and the tables of a database.
+pub fn holding(folder: &Path, words: &str) -> Vec<String> {
+    let mut found = files_with(folder, words);
+    if stores::on_files() {
+        return found;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    found.extend(runtime.block_on(tables_with(&stores::database(folder), words)));
+    found
+}
+
+fn files_with(folder: &Path, words: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        if entry.path().is_dir() {
+            found.extend(files_with(&entry.path(), words));
+        } else if std::fs::read(entry.path()).is_ok_and(|bytes| bytes.windows(words.len()).any(|window| window == words.as_bytes())) {
+            found.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    found
+}
+
+/// Tables with a row that holds the words, as text or as bytes.
+async fn tables_with(url: &str, words: &str) -> Vec<String> {
+    let mut database = sqlx::PgConnection::connect(url).await.unwrap();
+    let tables = sqlx::query("SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'").fetch_all(&mut database).await.unwrap();
+    let hex: String = words.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let mut found = Vec::new();
+    for table in tables.iter().map(|row| row.get::<String, _>(0)) {
+        let sql = format!("SELECT count(*) FROM {table} AS t WHERE strpos(t::text, $1) > 0 OR strpos(t::text, $2) > 0");
+        let rows: i64 = sqlx::query(&sql).bind(words).bind(&hex).fetch_one(&mut database).await.unwrap().get(0);
+        if rows > 0 {
+            found.push(table);
+        }
+    }
+    found
+}
+
 /// A statement on one of the stores, as a damage would do it.
 pub fn damage(store: &Path, statement: &str) {
     let connection = Connection::open(store).unwrap();

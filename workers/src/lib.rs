@@ -3,9 +3,12 @@
 //! Invariant: a loop can be killed anywhere and begun again: what it does is a command, and a command that was carried out is not carried out twice.
 
 pub mod deliverer;
+pub mod eraser;
 mod ingester;
+pub mod notary;
 #[cfg(feature = "kafka")]
 mod relay;
+pub mod replayer;
 mod scheduler;
 mod sharpener;
 mod sweeper;

@@ -8,7 +8,7 @@ mod shared;
 use std::path::Path;
 
 use twig_commands::database::{PostgresPool, StoreError};
-use twig_domain::{Timestamp, id::OrgId, organization::Limits};
+use twig_domain::{Timestamp, access::Refusal, id::OrgId, organization::Limits};
 
 use local::LocalLimiter;
 use shared::SharedLimiter;
@@ -66,6 +66,12 @@ impl Standing {
     #[must_use]
     pub fn retry_after_s(&self) -> u64 {
         if self.day_left() == 0 { self.day_resets_in_s } else { self.minute_resets_in_s }.max(1)
+    }
+
+    /// Which limit refuses.
+    #[must_use]
+    pub fn refusal(&self) -> Refusal {
+        if self.day_left() == 0 { Refusal::DayLimit } else { Refusal::MinuteLimit }
     }
 
     /// Both header families of API §1.

@@ -51,7 +51,7 @@ pub fn routes(all: &mut Vec<Route>) {
     }
 }
 
-fn settings_schema(creating: bool) -> Value {
+pub(super) fn settings_schema(creating: bool) -> Value {
     let link = object(
         &["id"],
         json!({
@@ -77,7 +77,7 @@ fn settings_schema(creating: bool) -> Value {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Given {
+pub(super) struct Given {
     name: Option<String>,
     #[serde(default, deserialize_with = "super::present")]
     description: Option<Option<String>>,
@@ -113,7 +113,7 @@ struct GivenLink {
 }
 
 impl Given {
-    async fn patch(self, request: &Request) -> Result<AgentPatch, Problem> {
+    pub(super) async fn patch(self, request: &Request) -> Result<AgentPatch, Problem> {
         if let Some(model) = &self.model {
             request.app.knowledge.check_model(model).map_err(|reason| Problem::field("/model", reason))?;
         }

@@ -1,13 +1,14 @@
 //! `/api/interactions`: what was asked and answered, as a list, an export and one by one; and feedback.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, str::FromStr, sync::Arc};
 
 use actix_web::http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use twig_commands::vault::Subject;
+use twig_commands::vault::{Subject, VaultError};
 use twig_domain::{
     Timestamp,
+    access::Exported,
     id::{AgentId, DocumentId, InteractionId},
     interaction::{Feedback, Interaction, InteractionCommand, Rating, ReviewStatus},
     organization::Scope,
@@ -53,21 +54,6 @@ const MEMBERS: [&str; 23] = [
 const EXPORT_PAGE: u32 = 500;
 
 pub fn routes(all: &mut Vec<Route>) {
-    let string = || json!({"type": "string"});
-    let filters = [
-        ("agentId", json!({"type": "string", "pattern": "^agent_[0-7][0-9a-hjkmnp-tv-zA-HJKMNP-TV-Z]{25}$"})),
-        ("sessionId", string()),
-        ("userId", string()),
-        ("startDate", date_query()),
-        ("endDate", date_query()),
-        ("answered", json!({"type": "boolean"})),
-        ("rating", json!({"enum": ["positive", "negative"]})),
-        ("reviewStatus", json!({"enum": ["accurate", "edited", "inaccurate", "no_answer"]})),
-        ("status", json!({"enum": ["started", "completed", "failed"]})),
-        ("model", string()),
-        ("documentId", json!({"type": "string", "pattern": "^doc_[0-7][0-9a-hjkmnp-tv-zA-HJKMNP-TV-Z]{25}$"})),
-        ("q", string()),
-    ];
     let feedback = titled(
         "FeedbackCreate",
         object(
@@ -88,7 +74,7 @@ pub fn routes(all: &mut Vec<Route>) {
             handler!(list),
         )
         .paged()
-        .query(&filters),
+        .query(&filters()),
         Route::new(
             Method::POST,
             "/api/interactions/feedback",
@@ -116,39 +102,63 @@ pub fn routes(all: &mut Vec<Route>) {
     ]);
 }
 
+/// The filters of the list, with their schemas.
+pub(super) fn filters() -> [(&'static str, Value); 12] {
+    let string = || json!({"type": "string"});
+    [
+        ("agentId", json!({"type": "string", "pattern": "^agent_[0-7][0-9a-hjkmnp-tv-zA-HJKMNP-TV-Z]{25}$"})),
+        ("sessionId", string()),
+        ("userId", string()),
+        ("startDate", date_query()),
+        ("endDate", date_query()),
+        ("answered", json!({"type": "boolean"})),
+        ("rating", json!({"enum": ["positive", "negative"]})),
+        ("reviewStatus", json!({"enum": ["accurate", "edited", "inaccurate", "no_answer"]})),
+        ("status", json!({"enum": ["started", "completed", "failed"]})),
+        ("model", string()),
+        ("documentId", json!({"type": "string", "pattern": "^doc_[0-7][0-9a-hjkmnp-tv-zA-HJKMNP-TV-Z]{25}$"})),
+        ("q", string()),
+    ]
+}
+
 async fn list(request: Arc<Request>) -> Answer {
-    let filter = filter(&request)?;
+    let filter = filter(&request.query)?;
     let paging = request.paging()?;
     if let Some(format) = export::Format::asked(&request) {
+        export::record(&request, Exported::Interactions, format).await?;
         return Ok(export::stream(format, &MEMBERS, rows(request, filter)));
     }
     Ok(Reply::page(request.app.views.interactions(request.org()?, filter, paging.query.clone()).await?, &paging))
 }
 
-fn filter(request: &Request) -> Result<InteractionFilter, Problem> {
-    let one_of = |name: &str, allowed: &[&str]| match request.query.get(name) {
+pub(super) fn filter(given: &BTreeMap<String, String>) -> Result<InteractionFilter, Problem> {
+    let one_of = |name: &str, allowed: &[&str]| match given.get(name) {
         Some(given) if !allowed.contains(&given.as_str()) => Err(bad_parameter(name, &format!("one of {}", allowed.join(", ")))),
         given => Ok(given.cloned()),
     };
     Ok(InteractionFilter {
-        agent_id: request.parameter::<AgentId>("agentId", "an agent's id")?,
-        session_id: request.query.get("sessionId").cloned(),
-        user_id: request.query.get("userId").cloned(),
-        from: date(request, "startDate", false)?,
-        to: date(request, "endDate", true)?,
-        answered: request.parameter("answered", "true or false")?,
+        agent_id: parsed::<AgentId>(given, "agentId", "an agent's id")?,
+        session_id: given.get("sessionId").cloned(),
+        user_id: given.get("userId").cloned(),
+        from: date(given, "startDate", false)?,
+        to: date(given, "endDate", true)?,
+        answered: parsed(given, "answered", "true or false")?,
         rating: one_of("rating", &["positive", "negative"])?,
         review_status: one_of("reviewStatus", &["accurate", "edited", "inaccurate", "no_answer"])?,
         status: one_of("status", &["started", "completed", "failed"])?,
-        model: request.query.get("model").cloned(),
-        document_id: request.parameter::<DocumentId>("documentId", "a document's id")?,
-        q: request.query.get("q").filter(|q| !q.trim().is_empty()).cloned(),
+        model: given.get("model").cloned(),
+        document_id: parsed::<DocumentId>(given, "documentId", "a document's id")?,
+        q: given.get("q").filter(|q| !q.trim().is_empty()).cloned(),
     })
 }
 
+fn parsed<T: FromStr>(given: &BTreeMap<String, String>, name: &str, expected: &str) -> Result<Option<T>, Problem> {
+    given.get(name).map(|text| text.parse().map_err(|_| bad_parameter(name, expected))).transpose()
+}
+
 /// A day (UTC, its end inclusive) or an RFC 3339 time.
-fn date(request: &Request, name: &str, end: bool) -> Result<Option<Timestamp>, Problem> {
-    let Some(text) = request.query.get(name) else { return Ok(None) };
+fn date(given: &BTreeMap<String, String>, name: &str, end: bool) -> Result<Option<Timestamp>, Problem> {
+    let Some(text) = given.get(name) else { return Ok(None) };
     let moment = if text.len() == 10 {
         format!("{text}T00:00:00Z").parse::<Timestamp>().map(|day| if end { day.plus_seconds(86_400) } else { day })
     } else {
@@ -206,11 +216,18 @@ async fn submit_feedback(request: Arc<Request>) -> Answer {
     let id: InteractionId = given.interaction_id.parse().map_err(|_| Problem::not_found(WHAT))?;
     let organization = request.org()?;
     let before = current(&request, id).await?;
+    // New words would stand under another key than those that were erased.
+    if before.body["erased"] == true && (given.comment.is_some() || given.corrected_response.is_some()) {
+        return Err(Problem::conflict("The interaction's words were erased; it takes no more of them"));
+    }
     let subject = match before.body["userId"].as_str() {
         Some(user) => Subject::User(user.to_owned()),
         None => Subject::Session(before.body["sessionId"].as_str().unwrap_or_default().to_owned()),
     };
-    let key = request.app.vault.subject(organization, subject).await.map_err(Problem::internal)?;
+    let key = request.app.vault.subject(organization, subject, id).await.map_err(|error| match error {
+        VaultError::Erased => Problem::conflict("The interaction's words were erased; it takes no more of them"),
+        error => Problem::internal(error),
+    })?;
     let seal = |text: Option<String>| text.filter(|text| !text.is_empty()).map(|text| key.seal(&text));
     let feedback =
         Feedback { rating: given.rating, comment: seal(given.comment), review_status: given.review_status, corrected_response: seal(given.corrected_response) };

@@ -14,6 +14,8 @@ mod mcp;
 mod openai;
 mod operations;
 mod organization;
+mod privacy;
+mod replay;
 mod runs;
 mod search;
 mod sessions;
@@ -36,6 +38,8 @@ pub fn add_all(all: &mut Vec<Route>) {
     sessions::routes(all);
     analytics::routes(all);
     audit::routes(all);
+    privacy::routes(all);
+    replay::routes(all);
     api_keys::routes(all);
     organization::routes(all);
     webhooks::routes(all);

@@ -13,6 +13,10 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("ApiKeyWithSecret", shape(&[], with_secret)),
         ("Organization", organization()),
         ("AuditEvent", audit_event()),
+        ("AuditProof", audit_proof()),
+        ("AuditCheckpoint", audit_checkpoint()),
+        ("AuditConsistency", shape(&[], json!({"from": count(), "to": count(), "hashes": {"type": "array", "items": string()}}))),
+        ("Job", job()),
         ("Health", shape(&[], json!({"status": {"const": "ok"}}))),
         ("Readiness", readiness()),
     ]
@@ -45,9 +49,36 @@ fn audit_event() -> Value {
             &[],
             json!({
                 "id": id("evt"), "position": position(), "occurredAt": time(), "type": string(), "actor": named("Actor"), "target": shape(&[], json!({"type": string(), "id": string()})),
-                "action": string(), "changes": list_of("Change"), "context": shape(&[], json!({"requestId": text(), "ip": text(), "userAgent": text()})),
+                "action": string(), "changes": list_of("Change"), "context": shape(&[], json!({"requestId": text(), "ip": text(), "userAgent": text(), "eventSha256": string()})),
                 "hash": described("The RFC 6962 leaf hash in base64", string()),
             }),
+        ),
+    )
+}
+
+fn audit_proof() -> Value {
+    let hashes = json!({"type": "array", "items": string(), "description": "The path to the root, in base64"});
+    described(
+        "That an event is a leaf of the tree whose root is signed (RFC 6962)",
+        shape(&[], json!({"leafIndex": count(), "treeSize": count(), "leafHash": string(), "hashes": hashes, "checkpoint": string()})),
+    )
+}
+
+fn audit_checkpoint() -> Value {
+    let hand_overs = json!({"type": "array", "items": string(), "description": "The notes by which each key of the server handed over to the next"});
+    described(
+        "A signed note (C2SP tlog-checkpoint) and the key that checks it",
+        shape(&[], json!({"checkpoint": string(), "verifierKey": string(), "handOvers": hand_overs})),
+    )
+}
+
+fn job() -> Value {
+    let progress = shape(&[], json!({"done": count(), "total": {"type": ["integer", "null"]}}));
+    described(
+        "A job; its `result` is there when it has ended",
+        shape(
+            &[],
+            json!({"id": id("job"), "status": {"enum": ["queued", "running", "succeeded", "failed"]}, "progress": progress, "result": {"type": ["object", "null"]}}),
         ),
     )
 }

@@ -123,6 +123,7 @@ fn provenance() -> Value {
                 "agent": {"type": ["object", "null"], "description": "Its exact configuration at that version"}, "sources": {"type": "array", "items": text},
                 "steps": {"description": "Of the strategy: rewritten queries, candidates, scores"}, "positions": {"type": "array", "items": position()},
                 "messagesSha256": {"type": ["string", "null"], "description": "Of the messages sent, as canonical JSON (RFC 8785)"},
+                "messages": {"type": ["array", "null"], "description": "What the model was sent; `null` where none was, and where words of it were erased"},
                 "costUsd": {"type": ["number", "null"]}, "indexes": {"type": "array", "items": index},
             }),
         ),

@@ -74,6 +74,15 @@ impl Database {
         }
     }
 
+    /// Writes the store anew, so that no page holds what was deleted or changed: not even in the unused part of one, where SQLite may leave a copy when
+    /// it divides a page. It takes as long as the store is large, and writers wait.
+    pub fn scrub(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(pool) => pool.write(|connection| Ok(connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")?)),
+            Self::Postgres(_) => Ok(()),
+        }
+    }
+
     /// Reads on a thread that may block.
     pub async fn read<T, E>(&self, work: impl FnOnce(&mut Session) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where

@@ -84,6 +84,9 @@ pub struct Question {
 pub struct Provenance {
     /// The strategy's steps, sealed: rewritten queries carry the question's words.
     pub steps: Option<Sealed>,
+    /// What the model was sent beside the agent's settings, the sources and the question, sealed: earlier turns, and a client's own instructions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<Sealed>,
     /// SHA-256 of the messages sent to the model as canonical JSON (RFC 8785), in hexadecimal.
     pub messages_sha256: Option<String>,
     /// The manifests of the indexes that were searched, by data spec.

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use twig_commands::log::RecordedEvent;
 use twig_domain::{
+    access::AccessEvent,
     id::{KeyId, OrgId},
     organization::OrganizationEvent,
 };
@@ -40,6 +41,17 @@ pub fn fold(rows: &mut dyn Rows, recorded: &RecordedEvent, event: &OrganizationE
             rows.put(Table::ApiKeys, organization, &key_id.to_string(), row);
         }
         OrganizationEvent::ApiKeyRevoked { key_id, .. } => revoke(rows, organization, *key_id)?,
+    }
+    Ok(())
+}
+
+/// A key that was used is not told of again.
+pub fn fold_access(rows: &mut dyn Rows, recorded: &RecordedEvent, event: &AccessEvent) -> Result<(), FoldError> {
+    let AccessEvent::ApiKeyFirstUsed { key_id, .. } = event else { return Ok(()) };
+    // A key may have been revoked while its first request was under way.
+    if let Some(mut row) = rows.get(Table::ApiKeys, recorded.meta.organization, &key_id.to_string())? {
+        row.body["_used"] = true.into();
+        rows.put(Table::ApiKeys, recorded.meta.organization, &key_id.to_string(), row);
     }
     Ok(())
 }

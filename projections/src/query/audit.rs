@@ -8,7 +8,11 @@ use twig_domain::{
 };
 
 use super::{Cursor, ListQuery, Page, lists, name};
-use crate::{ViewError, Views, fold::Table, views::Tenant};
+use crate::{
+    ViewError, Views,
+    fold::Table,
+    views::{Tenant, shown},
+};
 
 /// Which audit events a list has; `None` is no condition.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +48,7 @@ fn matching(engine: Engine, organization: OrgId, filter: AuditFilter) -> lists::
 
 impl Views {
     pub async fn audit_event(&self, organization: OrgId, id: EventId) -> Result<Option<Value>, ViewError> {
-        Ok(self.one(Table::AuditEvents, organization, id.to_string()).await?.map(|row| row.body))
+        Ok(self.one(Table::AuditEvents, organization, id.to_string()).await?.map(|row| shown(row.body)))
     }
 
     pub async fn audit_events(&self, organization: OrgId, filter: AuditFilter, query: ListQuery) -> Result<Page, ViewError> {

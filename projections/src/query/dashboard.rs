@@ -121,7 +121,7 @@ impl Views {
                 values.push(agent.to_string().into());
             }
             let sql = format!(
-                "SELECT at, id, body ->> 'agentId', parent, body ->> 'userId', body ->> 'status', body ->> 'answered', body ->> 'latencyMs', \
+                "SELECT at, id, body ->> 'agentId', parent, body ->> '_user', body ->> 'status', body ->> 'answered', body ->> 'latencyMs', \
                  body -> 'usage' ->> 'totalTokens', body ->> 'model', body -> 'feedback' ->> 'rating', body ->> 'reviewStatus', body ->> 'prompt' \
                  FROM {table} WHERE {condition} ORDER BY at, sort"
             );

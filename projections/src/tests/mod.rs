@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod folds;
+mod leaves;
 mod runner;
 
 use serde_json::{Value, json};

@@ -60,7 +60,7 @@ pub fn message_type(event: &Event) -> Option<&'static str> {
             | DataSpecEvent::EmbeddingSwitched { .. } => return None,
         },
         Event::Webhook(WebhookEvent::WebhookDisabled { .. }) => "webhook.disabled",
-        Event::Webhook(_) | Event::Organization(_) => return None,
+        Event::Webhook(_) | Event::Organization(_) | Event::Access(_) | Event::Erasure(_) | Event::Replay(_) => return None,
     })
 }
 
@@ -97,7 +97,7 @@ pub async fn data(log: &EventLog, vault: &Vault, recorded: &RecordedEvent) -> Re
         Event::Agent(_) => ("Agent", Projection::Agents, Table::Agents),
         Event::DataSpec(_) => ("DataSpec", Projection::DataSpecs, Table::DataSpecs),
         Event::Webhook(_) => ("Webhook", Projection::Webhooks, Table::Webhooks),
-        Event::Organization(_) => return Ok(Value::Null),
+        Event::Organization(_) | Event::Access(_) | Event::Erasure(_) | Event::Replay(_) => return Ok(Value::Null),
     };
     let (organization, id) = (recorded.meta.organization, recorded.aggregate_id.as_str());
     let mut rows = MemoryRows::default();

@@ -11,6 +11,7 @@ mod attempts;
 mod claims;
 mod dispatch;
 mod endpoints;
+mod erase;
 mod message;
 mod query;
 mod retry;
