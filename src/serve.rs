@@ -102,6 +102,9 @@ where
     if does(Role::Deliverer) {
         tasks.spawn(twig_workers::deliverer::run(deliverer, cancel.clone()));
     }
+    if let Some(sink) = node.clickhouse_sink().filter(|_| does(Role::Projector)) {
+        tasks.spawn(sink.run(cancel.clone()));
+    }
     println!("listening on {url}");
     tokio::task::LocalSet::new()
         .run_until(async {

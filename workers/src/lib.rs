@@ -1,9 +1,10 @@
-//! The loops that act by themselves: runs, schedules, interactions whose server died, sharper embeddings.
+//! The loops that act by themselves: runs, schedules, interactions whose server died, sharper embeddings, questions of one meaning.
 //!
 //! Invariant: a loop can be killed anywhere and begun again: what it does is a command, and a command that was carried out is not carried out twice.
 
 pub mod deliverer;
 mod ingester;
+mod questions;
 mod scheduler;
 mod sharpener;
 mod sweeper;
@@ -34,6 +35,9 @@ impl Workers {
         tasks.spawn(scheduler::run(self.clone(), cancel.clone()));
         tasks.spawn(sweeper::run(self.clone(), cancel.clone()));
         tasks.spawn(sharpener::run(self.clone(), cancel.clone()));
+        if self.knowledge.knows_meaning() {
+            tasks.spawn(questions::run(self.clone(), cancel.clone()));
+        }
     }
 }
 

@@ -50,7 +50,7 @@ fn started(recorded: &RecordedEvent, question: &Question, open: Opener) -> Row {
         "id": recorded.aggregate_id, "sessionId": question.session_id, "agentId": question.agent_id, "agentVersion": question.agent_version, "response": null, "sources": [],
         "answered": null, "finishReason": null, "model": question.model, "ragStrategy": question.rag_strategy, "usage": null, "latencyMs": null, "createdAt": created_at,
         "grounding": null, "prompt": prompt, "status": "started", "error": null, "feedback": null, "reviewStatus": null, "userId": question.user_id.as_ref().and_then(open),
-        "metadata": metadata.unwrap_or_else(|| json!({})), "origin": question.origin, "version": recorded.version, "_positions": [recorded.position], "_provenance": null,
+        "_user": question.user_id.as_ref().map(|user| &user.subject), "metadata": metadata.unwrap_or_else(|| json!({})), "origin": question.origin, "version": recorded.version, "_positions": [recorded.position], "_provenance": null,
     });
     if prompt.is_none() {
         body["erased"] = true.into();
