@@ -12,7 +12,7 @@ use twig_commands::{
 };
 use twig_generation::{ModelSettings, Models};
 use twig_knowledge::{Knowledge, KnowledgeSettings, SharedAnswers};
-use twig_projections::{Projector, Views, audit::Notary};
+use twig_projections::{ClickHouse, ClickHouseSink, Projector, Views, audit::Notary};
 use twig_sources::SourceSettings;
 
 use crate::settings::{Settings, StoreUrl};
@@ -40,11 +40,12 @@ impl Node {
         };
         let log = log.map_err(|error| format!("the event log can't be opened: {error}"))?;
         let vault = Vault::open(log.database(), master_key(settings)?).map_err(|error| error.to_string())?;
+        let clickhouse = settings.clickhouse_url.as_deref().map(ClickHouse::at).transpose().map_err(|error| format!("clickhouse_url: {error}"))?;
         let views = match settings.views()? {
             StoreUrl::Sqlite(file) => Views::open(&file, log.clone()),
             StoreUrl::Postgres(url) => Views::postgres(&url, log.clone()),
         };
-        let views = views.map_err(|error| error.to_string())?;
+        let views = views.map_err(|error| error.to_string())?.with_clickhouse(clickhouse);
         let content = match &events {
             StoreUrl::Sqlite(_) => ContentStore::open(&settings.file("content.db")),
             StoreUrl::Postgres(url) => ContentStore::postgres(url),
@@ -59,6 +60,11 @@ impl Node {
     /// What signs the audit log.
     pub fn notary(&self) -> Result<Notary, String> {
         Notary::open(self.log.clone(), self.views.clone(), self.vault.clone(), self.clock.clone()).map_err(|error| error.to_string())
+    }
+
+    /// What feeds ClickHouse, where there is one.
+    pub fn clickhouse_sink(&self) -> Option<ClickHouseSink> {
+        self.views.clickhouse().map(|store| ClickHouseSink { store, views: self.views.clone() })
     }
 
     pub fn knowledge(&self, settings: &Settings) -> Result<Knowledge, String> {

@@ -139,6 +139,9 @@ where
         tasks.spawn(twig_workers::replayer::run(workers.clone(), cancel.clone()));
     }
     tasks.spawn(app.clone().record_refusals(cancel.clone()));
+    if let Some(sink) = node.clickhouse_sink().filter(|_| does(Role::Projector)) {
+        tasks.spawn(sink.run(cancel.clone()));
+    }
     println!("listening on {url}");
     tokio::task::LocalSet::new()
         .run_until(async {

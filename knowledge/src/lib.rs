@@ -9,6 +9,7 @@ mod indexes;
 pub mod ingest;
 pub mod live;
 mod manifest;
+mod meaning;
 mod provenance;
 pub mod rehearse;
 mod replay;

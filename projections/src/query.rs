@@ -1,7 +1,6 @@
 //! Queries over the views: every one names its organization, but those that workers ask and the look-up of a key.
 
 mod audit;
-mod dashboard;
 mod lists;
 mod system;
 
@@ -26,7 +25,6 @@ use crate::{
 };
 
 pub use audit::AuditFilter;
-pub use dashboard::DashboardQuery;
 pub(crate) use lists::slice;
 
 /// A single resource: its version is its entity tag.

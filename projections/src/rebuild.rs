@@ -8,6 +8,7 @@ use twig_commands::{
 };
 
 use crate::{
+    analytics,
     feed::{MAX_BATCH_EVENTS, checkpoint},
     fold::Projection,
     runner::{Keys, fold_batch},
@@ -104,6 +105,9 @@ impl Views {
                     let two = all_rows(session, &store::table_name(*table, rebuilt))?;
                     let (one, two): (std::collections::BTreeSet<_>, std::collections::BTreeSet<_>) = (one.into_iter().collect(), two.into_iter().collect());
                     differing += one.symmetric_difference(&two).count() as u64;
+                }
+                if projection == Projection::Interactions {
+                    differing += analytics::differing_cells(session, live, rebuilt)?;
                 }
                 Ok(differing)
             })

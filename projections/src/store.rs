@@ -1,7 +1,7 @@
 //! Rows in a store: every table has the same columns, its name carries its projection's version. The same SQL serves SQLite and PostgreSQL.
 
 use std::{
-    collections::{HashMap, hash_map},
+    collections::{BTreeSet, HashMap, hash_map},
     sync::Arc,
 };
 
@@ -12,6 +12,7 @@ use twig_commands::{
 use twig_domain::id::OrgId;
 
 use crate::{
+    analytics::{self, Change, Fact},
     audit::{Hash, tree},
     feed::checkpoint,
     fold::{FoldError, Projection, Row, Rows, Table},
@@ -40,6 +41,7 @@ pub fn create(session: &mut Session) -> Result<(), StoreError> {
     for table in TENANT_TABLES {
         guard(session, table)?;
     }
+    analytics::create(session)?;
     for projection in Projection::ALL {
         if !session.exists("SELECT 1 FROM projections WHERE name = ?1", &[projection.name().into()])? {
             create_version(session, projection, FIRST_VERSION)?;
@@ -67,7 +69,11 @@ pub fn create_version(session: &mut Session, projection: Projection, version: i6
         }
         guard(session, &name)?;
     }
-    if projection == Projection::Audit { tree::create(session, version) } else { Ok(()) }
+    match projection {
+        Projection::Audit => tree::create(session, version),
+        Projection::Interactions => analytics::create_version(session, version),
+        _ => Ok(()),
+    }
 }
 
 /// What lists and workers look for, beside what every table has.
@@ -86,7 +92,7 @@ fn indexes(table: Table) -> &'static [(&'static str, &'static str)] {
 }
 
 /// The second wall: a reader sees the rows of the organization that it reads for, whatever its query says (row-level security).
-fn guard(session: &mut Session, table: &str) -> Result<(), StoreError> {
+pub fn guard(session: &mut Session, table: &str) -> Result<(), StoreError> {
     if session.engine() == Engine::Sqlite {
         return Ok(());
     }
@@ -108,6 +114,9 @@ pub fn drop_version(session: &mut Session, projection: Projection, version: i64)
     if projection == Projection::Audit {
         session.batch(&format!("DROP TABLE IF EXISTS {}", tree::table(version)))?;
     }
+    if projection == Projection::Interactions {
+        analytics::drop_version(session, version)?;
+    }
     let which = [projection.name().into(), version.into()];
     session.execute("DELETE FROM dead_events WHERE projection = ?1 AND version = ?2", &which)?;
     checkpoint::forget(session, projection, version)?;
@@ -123,9 +132,19 @@ pub struct BatchRows<'a, 's> {
     leaves: HashMap<OrgId, (u64, Vec<Hash>)>,
 }
 
+#[derive(Default)]
 struct Entry {
     row: Option<Row>,
     changed: bool,
+    /// Of an interaction, what figures knew of it before the batch.
+    before: Option<Fact>,
+}
+
+impl Entry {
+    fn of(table: Table, row: Option<Row>) -> Self {
+        let before = row.as_ref().filter(|_| table == Table::Interactions).map(Fact::of);
+        Self { row, changed: false, before }
+    }
 }
 
 impl<'a, 's> BatchRows<'a, 's> {
@@ -147,14 +166,29 @@ impl<'a, 's> BatchRows<'a, 's> {
         for row in self.session.query_by_keys(&select, ["organization", "id"], &keys)? {
             let organization: OrgId = row.get::<String>(0)?.parse().map_err(|_| ViewError::Other("a row's organization is damaged".into()))?;
             let found = Row { parent: row.get(2)?, at: row.get(3)?, sort: row.get(4)?, body: row.json(5)? };
-            self.rows.insert((table, organization, row.get(1)?), Entry { row: Some(found), changed: false });
+            self.rows.insert((table, organization, row.get(1)?), Entry::of(table, Some(found)));
         }
         Ok(())
     }
 
-    pub fn write(self) -> Result<(), StoreError> {
+    /// Writes the rows, and the figures that follow from them.
+    pub fn write(mut self) -> Result<(), StoreError> {
+        let changes = self.changes();
+        let renamed: BTreeSet<OrgId> =
+            self.rows.iter().filter(|((table, ..), entry)| *table == Table::Agents && entry.changed).map(|((_, org, _), _)| *org).collect();
+        self.write_rows()?;
+        renamed.into_iter().try_for_each(|organization| analytics::touch(self.session, organization, 0))?;
+        analytics::apply(self.session, self.version, changes)
+    }
+
+    fn changes(&mut self) -> Vec<Change> {
+        let changed = self.rows.iter_mut().filter(|((table, ..), entry)| *table == Table::Interactions && entry.changed);
+        changed.filter_map(|((_, organization, id), entry)| Change::of(*organization, id, entry.before.take(), entry.row.as_ref())).collect()
+    }
+
+    fn write_rows(&mut self) -> Result<(), StoreError> {
         let mut puts: HashMap<Table, Vec<Vec<Value>>> = HashMap::new();
-        for ((table, organization, id), entry) in self.rows.into_iter().filter(|(_, entry)| entry.changed) {
+        for ((table, organization, id), entry) in std::mem::take(&mut self.rows).into_iter().filter(|(_, entry)| entry.changed) {
             match entry.row {
                 Some(row) => {
                     let values = vec![organization.to_string().into(), id.into(), row.parent.into(), row.at.into(), row.sort.into(), Value::json(&row.body)];
@@ -183,16 +217,18 @@ impl Rows for BatchRows<'_, '_> {
             return Ok(entry.row.clone());
         }
         let row = read(self.session, table, self.version, organization, id)?;
-        self.rows.insert(key, Entry { row: row.clone(), changed: false });
+        self.rows.insert(key, Entry::of(table, row.clone()));
         Ok(row)
     }
 
     fn put(&mut self, table: Table, organization: OrgId, id: &str, row: Row) {
-        self.rows.insert((table, organization, id.to_owned()), Entry { row: Some(row), changed: true });
+        let entry = self.rows.entry((table, organization, id.to_owned())).or_default();
+        (entry.row, entry.changed) = (Some(row), true);
     }
 
     fn remove(&mut self, table: Table, organization: OrgId, id: &str) {
-        self.rows.insert((table, organization, id.to_owned()), Entry { row: None, changed: true });
+        let entry = self.rows.entry((table, organization, id.to_owned())).or_default();
+        (entry.row, entry.changed) = (None, true);
     }
 
     fn append_leaf(&mut self, organization: OrgId, leaf: Hash) -> Result<u64, FoldError> {

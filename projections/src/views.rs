@@ -11,6 +11,7 @@ use twig_commands::{
 use twig_domain::id::{DataSpecId, OrgId, RunId};
 
 use crate::{
+    analytics::ClickHouse,
     feed::checkpoint::LOWEST,
     fold::{FoldError, Projection},
     runner::Live,
@@ -74,6 +75,7 @@ pub struct Views {
     /// The same store as those see it who may only read, and only what is theirs.
     reader: Database,
     position: Arc<watch::Sender<u64>>,
+    pub(crate) clickhouse: Option<ClickHouse>,
 }
 
 impl Views {
@@ -108,9 +110,21 @@ impl Views {
     }
 
     fn over(database: Database, reader: Database, log: EventLog) -> Result<Self, ViewError> {
-        let views = Self { log, database, reader, position: Arc::new(watch::Sender::new(0)) };
+        let views = Self { log, database, reader, position: Arc::new(watch::Sender::new(0)), clickhouse: None };
         views.publish(views.database.read_now(checkpoint)?);
         Ok(views)
+    }
+
+    /// The dashboard's figures come from there.
+    #[must_use]
+    pub fn with_clickhouse(self, clickhouse: Option<ClickHouse>) -> Self {
+        Self { clickhouse, ..self }
+    }
+
+    /// Where the dashboard's figures come from, if that is ClickHouse.
+    #[must_use]
+    pub fn clickhouse(&self) -> Option<ClickHouse> {
+        self.clickhouse.clone()
     }
 
     /// The store itself, for what keeps its own tables beside the views.

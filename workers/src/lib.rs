@@ -1,4 +1,4 @@
-//! The loops that act by themselves: runs, schedules, interactions whose server died, sharper embeddings.
+//! The loops that act by themselves: runs, schedules, interactions whose server died, sharper embeddings, questions of one meaning.
 //!
 //! Invariant: a loop can be killed anywhere and begun again: what it does is a command, and a command that was carried out is not carried out twice.
 
@@ -6,6 +6,7 @@ pub mod deliverer;
 pub mod eraser;
 mod ingester;
 pub mod notary;
+mod questions;
 #[cfg(feature = "kafka")]
 mod relay;
 pub mod replayer;
@@ -41,6 +42,9 @@ impl Workers {
         tasks.spawn(scheduler::run(self.clone(), cancel.clone()));
         tasks.spawn(sweeper::run(self.clone(), cancel.clone()));
         tasks.spawn(sharpener::run(self.clone(), cancel.clone()));
+        if self.knowledge.knows_meaning() {
+            tasks.spawn(questions::run(self.clone(), cancel.clone()));
+        }
     }
 }
 

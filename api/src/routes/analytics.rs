@@ -6,7 +6,7 @@ use actix_web::http::Method;
 use jiff::{ToSpan, Zoned, civil::Date, tz::TimeZone};
 use serde_json::json;
 use twig_domain::{Timestamp, id::AgentId, organization::Scope};
-use twig_projections::DashboardQuery;
+use twig_projections::{Dashboard, DashboardQuery};
 
 use super::date_query;
 use crate::{
@@ -170,14 +170,14 @@ async fn dashboard(request: Arc<Request>) -> Answer {
     }
     let days = (range.to.timestamp().as_millisecond() - range.from.timestamp().as_millisecond()) as f64 / 86_400_000.0;
     let granularity = given.unwrap_or_else(|| Granularity::fitting(days));
-    let position = request.app.views.position();
-    let tag = format!("\"{position}-{}-{}\"", at(&range.from).millis(), at(&range.to).millis());
+    let stamp = request.app.views.figures_stamp(organization).await?;
+    let tag = format!("\"{stamp}-{}-{}\"", at(&range.from).millis(), at(&range.to).millis());
     if request.has_tag(&tag) {
         return Ok(Reply::ok(&json!({})).header("etag", tag));
     }
     let buckets = buckets(&range, granularity)?;
     let (from, to, previous_from) = (at(&range.from), at(&range.to), at(&range.previous_from));
-    let (summary, charts) = request.app.views.dashboard(organization, DashboardQuery { from, to, previous_from, agent, buckets }).await?;
+    let Dashboard { position, summary, charts } = request.app.views.dashboard(organization, DashboardQuery { from, to, previous_from, agent, buckets }).await?;
     let newest = request.app.log.read(position.saturating_sub(1), 1).await.map_err(Problem::internal)?;
     let recorded_at = newest.first().map(|event| event.recorded_at);
     let behind = request.app.head() > position;

@@ -11,7 +11,7 @@ use twig_domain::{Actor, EventMeta, Timestamp, id::OrgId};
 
 const UUID: &str = "01arz3ndektsv4rrffq69g5fav";
 
-fn id(prefix: &str) -> String {
+pub(crate) fn id(prefix: &str) -> String {
     format!("{prefix}_{UUID}")
 }
 
@@ -19,7 +19,7 @@ fn organization() -> OrgId {
     id("org").parse().unwrap()
 }
 
-fn meta() -> EventMeta {
+pub(crate) fn meta() -> EventMeta {
     EventMeta {
         organization: organization(),
         actor: Actor::system("test"),
