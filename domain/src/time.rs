@@ -86,7 +86,16 @@ mod tests {
 
     #[test]
     fn what_is_no_rfc_3339_time_is_refused() {
-        for text in ["", "yesterday", "2026-13-01T00:00:00Z", "2026-01-01", "2026-01-01T00:00:00", "-1", "２026-01-01T00:00:00Z", "000000000\u{80}\u{80}00000000\u{10000}"] {
+        for text in [
+            "",
+            "yesterday",
+            "2026-13-01T00:00:00Z",
+            "2026-01-01",
+            "2026-01-01T00:00:00",
+            "-1",
+            "２026-01-01T00:00:00Z",
+            "000000000\u{80}\u{80}00000000\u{10000}",
+        ] {
             assert_eq!(text.parse::<Timestamp>(), Err(InvalidTimestamp), "{text}");
         }
     }
