@@ -1,17 +1,15 @@
 # syntax=docker/dockerfile:1
-# Three stages: the console, the binary with the console in it, and an image with nothing but the binary.
+# Two stages: the binary, with the console in it, and an image with nothing but the binary.
 
-FROM node:22-bookworm-slim AS console
-WORKDIR /build
-COPY api/console/package.json api/console/package-lock.json api/console/.npmrc ./
-RUN npm ci
-COPY api/console ./
-RUN npm run build
+FROM node:22-bookworm-slim AS node
 
 FROM rust:1.95-bookworm AS build
+# The build of the binary makes the console by npm.
+COPY --from=node /usr/local/bin/node /usr/local/bin/node
+COPY --from=node /usr/local/lib/node_modules /usr/local/lib/node_modules
+RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx
 WORKDIR /build
 COPY . .
-COPY --from=console /build/dist api/console/dist
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/build/target \
     cargo build --release --locked --bin twig && cp target/release/twig /usr/local/bin/twig
 

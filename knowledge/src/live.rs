@@ -173,7 +173,8 @@ impl LiveAnswer {
 }
 
 /// The members of an answer out of an interaction's.
-fn answer_members(interaction: &Value) -> Value {
+#[must_use]
+pub fn answer_members(interaction: &Value) -> Value {
     let mut members = interaction.clone();
     if let Some(object) = members.as_object_mut() {
         for name in ["prompt", "status", "error", "feedback", "reviewStatus", "userId", "metadata", "origin", "version", "erased"] {

@@ -8,7 +8,7 @@ use twig_domain::{
 };
 
 use crate::{
-    ViewError, Views,
+    ViewError, Views, analytics,
     fold::{Projection, Row, Table},
     query, store,
     views::Tenant,
@@ -69,8 +69,10 @@ fn clear(session: &mut Session, organization: OrgId, ids: &[String]) -> Result<u
     for version in versions.iter().map(|row| row.get::<i64>(0)).collect::<Result<Vec<_>, _>>()? {
         for id in ids {
             if let Some(mut row) = store::read(session, Table::Interactions, version, organization, id)? {
+                let before = row.clone();
                 clear_interaction(&mut row.body);
                 update(session, Table::Interactions, version, organization, id, &row.body)?;
+                analytics::changed(session, version, organization, id, &before, &row)?;
                 cleared += 1;
             }
             let table = store::table_name(Table::Feedback, version);

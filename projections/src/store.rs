@@ -203,7 +203,7 @@ impl<'a, 's> BatchRows<'a, 's> {
         for (table, rows) in puts {
             self.session.upsert(&table_name(table, self.version), &ROW_COLUMNS, &["organization", "id"], rows)?;
         }
-        for (organization, (size, leaves)) in self.leaves {
+        for (organization, (size, leaves)) in std::mem::take(&mut self.leaves) {
             tree::append(self.session, self.version, organization, size, &leaves)?;
         }
         Ok(())

@@ -11,9 +11,10 @@ use twig_domain::{
     interaction::InteractionEvent,
     webhook::WebhookEvent,
 };
+use twig_knowledge::live::answer_members;
 use twig_projections::AsOf;
 
-use super::{chat, data_specs, files, interactions, webhooks};
+use super::{data_specs, files, interactions, webhooks};
 use crate::{problem::Problem, reply::Reply, request::Request};
 
 /// The answer to the request whose last event stands at this position; `None` where it can't be made again.
@@ -71,7 +72,7 @@ async fn interaction(request: &Request, recorded: &RecordedEvent, event: &Intera
     Ok(match event {
         // The OpenAI routes have answers of another shape.
         InteractionEvent::InteractionCompleted { .. } if request.path == "/api/chat" => {
-            Some(Reply::ok(&chat::MEMBERS.iter().map(|member| ((*member).to_owned(), found.body[*member].clone())).collect::<Value>()))
+            Some(Reply::ok(&answer_members(&found.body)))
         }
         InteractionEvent::FeedbackSubmitted { .. } => {
             Some(Reply::created(format!("/api/interactions/{}", recorded.aggregate_id), &found.body).etag(found.version))
