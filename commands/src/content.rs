@@ -115,6 +115,12 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect()
 }
 
+/// Whether packed bytes are what their hash says.
+#[must_use]
+pub fn is_intact(hash: &str, size: usize, packed: &[u8]) -> bool {
+    zstd::bulk::decompress(packed, size).is_ok_and(|bytes| sha256(&bytes) == hash)
+}
+
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()

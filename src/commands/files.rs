@@ -13,7 +13,7 @@ use serde_json::json;
 
 use twig_commands::database::{Database, PostgresPool, StoreError};
 
-use super::say;
+use super::{records, say};
 use crate::settings::{Settings, StoreUrl};
 
 const REACH_TIMEOUT: Duration = Duration::from_secs(3);
@@ -134,7 +134,9 @@ fn check(file: &Path, if_corrupt: &str) -> Result<String, String> {
 fn quick_check(file: &Path) -> Result<String, rusqlite::Error> {
     let check = |name: &str| -> Result<String, rusqlite::Error> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-        Connection::open_with_flags(name, flags)?.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        let store = Connection::open_with_flags(name, flags)?;
+        let pages: String = store.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if pages == "ok" { Ok(records::damage(&store)?.unwrap_or(pages)) } else { Ok(pages) }
     };
     let path = file.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
     let unshared = |code| matches!(code, rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::CannotOpen);

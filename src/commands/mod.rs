@@ -3,6 +3,7 @@
 mod eval;
 mod files;
 mod import;
+mod records;
 
 use clap::Subcommand;
 use serde_json::{Value, json};

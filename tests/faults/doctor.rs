@@ -98,6 +98,31 @@ fn a_corrupt_log_is_named_and_never_touched() {
     assert_eq!(api.ok(&server, "GET", &format!("/api/agents/{agent}"), None, 200)["name"], "kept");
 }
 
+#[test]
+fn damage_inside_a_record_is_named() {
+    let (_folder, server, api, _) = used();
+    let mut server = server;
+    server.restart();
+    let spec = api.ok(&server, "POST", "/api/data-specs", Some(&json!({"name": "s", "type": "file"})), 201)["id"].as_str().unwrap().to_owned();
+    assert_eq!(api.upload(&server, &spec, &[("a.txt", b"Some words.".repeat(100).to_vec())]).status(), 201);
+    assert_eq!(server.stop(), 0);
+    let [events, contents] = ["events.db", "content.db"].map(|name| server.folder.join(name));
+    log::damage(&contents, "UPDATE blobs SET zstd = CAST(substr(zstd, 1, length(zstd) - 1) || x'00' AS BLOB)");
+    let (checks, status) = doctor(&server.folder);
+    assert_eq!((status, checks["content.db"].0, checks["events.db"].0), (1, false, true), "{checks:?}");
+    assert!(checks["content.db"].1.contains("is damaged") && checks["content.db"].1.contains("twig restore"), "{checks:?}");
+    for (damage, named) in [
+        ("UPDATE events SET payload = substr(payload, 1, length(payload) - 1) WHERE position = 2", "position 2 is damaged"),
+        ("DELETE FROM events WHERE position = 2", "position 2 is missing"),
+    ] {
+        log::damage(&events, "DROP TRIGGER IF EXISTS events_are_never_updated; DROP TRIGGER IF EXISTS events_are_never_deleted;");
+        log::damage(&events, damage);
+        let (checks, status) = doctor(&server.folder);
+        assert_eq!((status, checks["events.db"].0), (1, false), "{checks:?}");
+        assert!(checks["events.db"].1.contains(named), "{checks:?}");
+    }
+}
+
 /// A small file system of its own, which only root can mount.
 struct Mount(PathBuf);
 
