@@ -5,10 +5,12 @@ mod node;
 mod quickstart;
 mod serve;
 mod settings;
+mod telemetry;
 
 use clap::{Parser, Subcommand};
 
 use settings::{Flags, Settings};
+use telemetry::Telemetry;
 
 #[derive(Parser)]
 #[command(name = "twig", version, about = "A self-hosted backend for AI agents over your own documents")]
@@ -103,8 +105,13 @@ async fn run(cli: Cli) -> Result<(), String> {
         return Ok(());
     }
     let settings = Settings::load(&cli.flags)?;
-    let quiet = !matches!(cli.command, Command::Serve);
-    log(&settings, quiet)?;
+    let telemetry = Telemetry::begin(&settings, matches!(cli.command, Command::Serve))?;
+    let done = carry_out(cli, settings).await;
+    telemetry.end().await;
+    done
+}
+
+async fn carry_out(cli: Cli, settings: Settings) -> Result<(), String> {
     match cli.command {
         Command::Serve => serve::serve(settings, |_, _| async {}).await,
         Command::Quickstart { folder, question } => quickstart::run(settings, folder, question).await,
@@ -122,14 +129,4 @@ async fn run(cli: Cli) -> Result<(), String> {
         Command::Restore { file, force } => commands::restore(&settings, &file, force, cli.json),
         Command::Openapi => Ok(()),
     }
-}
-
-/// Logs go to standard error.
-fn log(settings: &Settings, quiet: bool) -> Result<(), String> {
-    let level = if quiet { "error" } else { settings.log_level.as_str() };
-    let filter = tracing_subscriber::EnvFilter::try_new(level)
-        .map_err(|_| format!("log_level is {:?}; allowed are error, warn, info, debug and trace", settings.log_level))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let set = if settings.log == "json" { builder.json().try_init() } else { builder.try_init() };
-    set.map_err(|error| error.to_string())
 }

@@ -34,6 +34,10 @@ pub struct Flags {
     #[arg(long, global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_level: Option<String>,
+    /// The OpenTelemetry collector that traces go to, such as http://127.0.0.1:4318
+    #[arg(long, global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otlp_endpoint: Option<String>,
     /// What this process does: all, or some of api, projector, relay, ingester and deliverer, with commas between
     #[arg(long, global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -164,6 +168,8 @@ pub struct Settings {
     pub webhook_allow_http: bool,
     pub webhook_lease_s: i64,
     #[serde(default)]
+    pub otlp_endpoint: Option<String>,
+    #[serde(default)]
     pub webhook_proxy: Option<String>,
     #[serde(deserialize_with = "boolean")]
     pub dev: bool,
@@ -284,6 +290,9 @@ impl Settings {
         self.embedding_model().map(drop)?;
         self.reranker().map(drop)?;
         self.networks()?;
+        if self.otlp_endpoint.as_deref().is_some_and(|text| !is_web_url(text)) {
+            return Err("otlp_endpoint is not valid; allowed is http://host:port or https://host:port".into());
+        }
         twig_workers::deliverer::check_lease(self.webhook_lease_s)?;
         self.webhook_targets().map(drop)
     }
@@ -373,6 +382,10 @@ impl Settings {
     pub fn file(&self, name: &str) -> PathBuf {
         Path::new(&self.data_dir).join(name)
     }
+}
+
+fn is_web_url(text: &str) -> bool {
+    reqwest::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 fn networks(name: &str, given: &[String]) -> Result<Vec<twig_sources::IpNet>, String> {

@@ -14,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use tracing::Instrument;
 use twig_commands::idempotency::{Begin, IdempotencyKey, RunningGuard, StoredResponse};
 use twig_projections::KeyAuth;
 
@@ -24,6 +25,7 @@ use crate::{
     reply::{Answer, Body, Reply},
     request::{Request, bad_parameter},
     route::{Route, Takes},
+    trace,
 };
 
 const MAX_BODY_BYTES: usize = 1 << 20;
@@ -43,8 +45,9 @@ pub async fn dispatch(app: Arc<App>, routes: Arc<Vec<Compiled>>, http: HttpReque
     let started = Instant::now();
     let request_id = request_id(http.headers(), &app);
     let mut standing = None;
+    let span = trace::span(&routes, &http, &request_id);
     let mut answer = match choose(&routes, http.method()) {
-        Ok(compiled) => Box::pin(run(&app, compiled, &http, payload, &request_id, &mut standing)).await,
+        Ok(compiled) => Box::pin(run(&app, compiled, &http, payload, &request_id, &mut standing)).instrument(span.clone()).await,
         Err(problem) => Err(problem),
     };
     if let Ok(reply) = &mut answer {
@@ -53,6 +56,7 @@ pub async fn dispatch(app: Arc<App>, routes: Arc<Vec<Compiled>>, http: HttpReque
     let pattern = routes.first().map_or("unknown", |compiled| compiled.route.path);
     let response = write(answer, &http, &request_id, standing.as_ref());
     let status = response.status().as_u16();
+    span.record("http.response.status_code", i64::from(status));
     metrics::histogram!("twig_http_request_seconds", "route" => pattern, "method" => http.method().to_string(), "status" => status.to_string())
         .record(started.elapsed());
     tracing::info!(%request_id, method = %http.method(), path = http.path(), status, elapsed_ms = started.elapsed().as_millis() as u64, "request");
@@ -207,10 +211,17 @@ pub async fn begin(request: &Request, fingerprint: String) -> Result<Option<Begu
         Begin::Mismatch => Err(Problem::new(Code::IdempotencyMismatch, "This Idempotency-Key was used with another route or body")),
         Begin::Done(outcome) => match outcome.response {
             Some(stored) => Ok(Some(Begun::Replay(replayed(stored)))),
-            // The outcome is in the log, but the process died before its answer was kept: it is not run again.
-            None => {
-                Err(Problem::conflict(format!("A request with this Idempotency-Key was carried out (position {}), but its answer was lost", outcome.position)))
-            }
+            // The outcome is in the log, but the process died before its answer was kept: it is not run again, but its answer is made again.
+            None => match crate::routes::again::answer(request, outcome.position).await? {
+                Some(reply) => {
+                    keep(request, &key, &reply).await;
+                    Ok(Some(Begun::Replay(reply.header("idempotent-replayed", "true"))))
+                }
+                None => Err(Problem::conflict(format!(
+                    "A request with this Idempotency-Key was carried out (position {}), but its answer was lost",
+                    outcome.position
+                ))),
+            },
         },
     }
 }

@@ -15,6 +15,7 @@ pub mod route;
 mod routes;
 mod schemas;
 mod sse;
+mod trace;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

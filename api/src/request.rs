@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, str::FromStr, sync::Arc};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tracing::Instrument;
 use twig_commands::{
     bus::{CommandContext, Outcome},
     idempotency::{IdempotencyKey, RunningGuard},
@@ -171,7 +172,9 @@ impl Request {
         A::Command: Clone + Send,
         A::Error: crate::problem::Refusal + Send,
     {
-        let outcome = self.app.bus.execute::<A>(id, commands, self.command(expected_version)?).await?;
+        let span = tracing::info_span!("command", aggregate = A::TYPE, position = tracing::field::Empty);
+        let outcome = self.app.bus.execute::<A>(id, commands, self.command(expected_version)?).instrument(span.clone()).await?;
+        span.record("position", outcome.position);
         if let Some(position) = outcome.position {
             self.app.wait_for(position).await?;
         }
@@ -200,7 +203,7 @@ fn parse_if_match(text: &str) -> IfMatch {
 }
 
 /// W3C Trace Context §3.2: `00-<32 hex>-<16 hex>-<2 hex>`.
-fn is_traceparent(value: &str) -> bool {
+pub fn is_traceparent(value: &str) -> bool {
     let parts: Vec<_> = value.split('-').collect();
     let hex = |text: &str, length: usize| text.len() == length && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     matches!(parts.as_slice(), [version, trace, span, flags] if hex(version, 2) && hex(trace, 32) && hex(span, 16) && hex(flags, 2))

@@ -4,11 +4,13 @@
 mod begin;
 mod bodies;
 mod errors;
+mod idempotency;
 mod layers;
 mod lists;
 mod quickstart;
 mod streams;
 mod tls;
+mod traces;
 
 use serde_json::{Value, json};
 use twig_tests::{Api, Server};

@@ -11,7 +11,7 @@ use twig_domain::{
     id::DataSpecId,
     organization::Scope,
 };
-use twig_projections::Resource;
+use twig_projections::{AsOf, Resource};
 
 use super::{as_of, object, optional_text, text, titled};
 use crate::{
@@ -105,9 +105,7 @@ async fn create(request: Arc<Request>) -> Answer {
 async fn read(request: Arc<Request>) -> Answer {
     let id = request.id("id", WHAT)?;
     if let Some(as_of) = request.as_of()? {
-        let mut found = request.app.views.data_spec_as_of(request.org()?, id, as_of).await?.ok_or_else(|| Problem::not_found(WHAT))?;
-        show(&request, &mut found.body).await?;
-        return Ok(Reply::resource(&found));
+        return at(&request, id, as_of).await?.map(|found| Reply::resource(&found)).ok_or_else(|| Problem::not_found(WHAT));
     }
     Ok(Reply::resource(&shown(&request, id).await?))
 }
@@ -169,6 +167,13 @@ pub(super) async fn show(request: &Request, body: &mut Value) -> Result<(), Prob
 
 pub(super) async fn current(request: &Request, id: DataSpecId) -> Result<Resource, Problem> {
     request.app.views.data_spec(request.org()?, id).await?.ok_or_else(|| Problem::not_found(WHAT))
+}
+
+/// As it was at a moment.
+pub(super) async fn at(request: &Request, id: DataSpecId, as_of: AsOf) -> Result<Option<Resource>, Problem> {
+    let Some(mut found) = request.app.views.data_spec_as_of(request.org()?, id, as_of).await? else { return Ok(None) };
+    show(request, &mut found.body).await?;
+    Ok(Some(found))
 }
 
 async fn shown(request: &Request, id: DataSpecId) -> Result<Resource, Problem> {

@@ -73,7 +73,7 @@ async fn upload(request: Arc<Request>) -> Answer {
 }
 
 /// An uploaded file as a document that no run has seen yet.
-fn document(file: &UploadedFile) -> Value {
+pub(super) fn document(file: &UploadedFile) -> Value {
     json!({"id": file.document_id, "name": file.name, "title": file.name, "url": file.name, "bytes": file.bytes, "chunks": 0, "status": "pending"})
 }
 

@@ -1,5 +1,6 @@
 //! One file a resource: its schemas, its handlers, its rows of the route table.
 
+pub(crate) mod again;
 mod agents;
 mod analytics;
 mod api_keys;

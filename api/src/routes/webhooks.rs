@@ -196,7 +196,7 @@ fn sealed(request: &Request, given: BTreeMap<String, String>, kept: &Value, fiel
 }
 
 /// A webhook as a client sees it: header values opened, but those that are secrets.
-fn shown(request: &Request, webhook: &Resource) -> Result<Resource, Problem> {
+pub(super) fn shown(request: &Request, webhook: &Resource) -> Result<Resource, Problem> {
     let organization = request.org()?;
     let mut body = webhook.body.clone();
     for (name, value) in body["headers"].as_object_mut().into_iter().flatten() {

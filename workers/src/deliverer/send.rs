@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::Value;
 use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use twig_commands::{bus::CommandContext, ids::random_bytes, vault::Vault};
 use twig_domain::{
     Timestamp,
@@ -65,7 +66,9 @@ impl Sending {
         if now.plus_seconds(ATTEMPT_TIMEOUT.as_secs() as i64) >= delivery.lease_until {
             return Outcome::Refused;
         }
-        let result = send(self, &delivery).await;
+        let span = tracing::info_span!("webhook attempt", webhook = delivery.target.webhook, delivery = delivery.id, status = tracing::field::Empty);
+        let result = send(self, &delivery).instrument(span.clone()).await;
+        span.record("status", result.status);
         drop(slot);
         let outcome = count(&delivery, &result);
         match self.recorder.record(delivery.clone(), result).await {
