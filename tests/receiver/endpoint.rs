@@ -23,6 +23,8 @@ const DRIP_EVERY: Duration = Duration::from_millis(200);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Manner {
     Healthy,
+    /// Healthy, but answers after so many milliseconds.
+    Slow(u64),
     /// Answers nothing, ever.
     Hanging,
     /// Answers 500 to every second request.
@@ -53,6 +55,7 @@ impl FromStr for Manner {
         let (manner, of) = text.split_once(':').unwrap_or((text, ""));
         Ok(match manner {
             "healthy" => Self::Healthy,
+            "slow" => Self::Slow(of.parse().map_err(|_| text.to_owned())?),
             "hanging" => Self::Hanging,
             "flaky" => Self::Flaky,
             "down" => Self::Down,
@@ -130,7 +133,10 @@ impl Endpoint {
                 Manner::Huge => self.flood(out),
                 Manner::DrippingBody => self.drip(out, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"),
                 Manner::DrippingHead => self.drip(out, "HTTP/1.1 200 OK\r\nX-Slow: "),
-                Manner::Healthy | Manner::Flaky | Manner::Down | Manner::Secure | Manner::Proxy => {
+                Manner::Healthy | Manner::Slow(_) | Manner::Flaky | Manner::Down | Manner::Secure | Manner::Proxy => {
+                    if let Manner::Slow(ms) = manner {
+                        thread::sleep(Duration::from_millis(ms));
+                    }
                     self.keep(&request);
                     http::write(out, "200 OK", "", b"")?;
                 }

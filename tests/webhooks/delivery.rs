@@ -18,7 +18,7 @@ fn a_new_endpoint_gets_its_history_in_order_while_live_events_go_on() {
     let first = agent(&server, &api, "first");
     (1..PAST_EVENTS).for_each(|number| drop(agent(&server, &api, &format!("past {number}"))));
     let since = api.ok(&server, "GET", &format!("/api/agents/{first}"), None, 200)["createdAt"].clone();
-    let receiver = Receiver::start(&["new=healthy"], &[]);
+    let receiver = Receiver::start(&["new=slow:20"], &[]);
     let webhook = register(&server, &api, receiver.url("new"), &["agent.created"]);
     let past: Vec<String> = log::event_ids(&server.folder, "AgentCreated");
     let done = AtomicBool::new(false);
@@ -103,4 +103,27 @@ fn the_queue_shows_in_the_metrics() {
     eventually(|| (metric("twig_webhook_oldest_due_seconds")? > 0.0).then_some(()));
     eventually(|| (metric("twig_webhook_attempts_total{outcome=\"succeeded\"}")? == 3.0).then_some(()));
     eventually(|| (metric("twig_webhook_first_attempt_seconds_count")? >= 3.0).then_some(()));
+}
+
+const HANGING: usize = 150;
+
+#[test]
+fn an_organization_whose_endpoints_hang_leaves_room_for_the_others() {
+    let (_folder, server, api) = start(&[], &[]);
+    let other = server.organization("other");
+    let endpoints: Vec<String> = (0..HANGING).map(|number| format!("hanging-{number}=hanging")).chain(["healthy=healthy".to_owned()]).collect();
+    let receiver = Receiver::start(&endpoints, &[]);
+    for number in 0..HANGING {
+        register(&server, &api, receiver.url(&format!("hanging-{number}")), &["agent.created"]);
+    }
+    register(&server, &other, receiver.url("healthy"), &["agent.created"]);
+    agent(&server, &api, "to those that hang");
+    // As many as one organization may have in flight.
+    eventually(|| {
+        let metrics = api.request(&server, "GET", "/metrics", None).text().unwrap();
+        metrics.lines().any(|line| line == "twig_webhook_in_flight 128").then_some(())
+    });
+    agent(&server, &other, "to the healthy one");
+    eventually(|| (receiver.counts()["healthy"] == 1).then_some(()));
+    assert!(receiver.messages("healthy")[0].waited_ms < 2000, "{:?}", receiver.messages("healthy"));
 }

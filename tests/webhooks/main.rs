@@ -4,6 +4,7 @@
 mod delivery;
 mod endurance;
 mod hostile;
+mod processes;
 mod receiver;
 
 use serde_json::{Value, json};
@@ -35,7 +36,7 @@ fn deliveries(server: &Server, api: &Api, webhook: &str, query: &str) -> Value {
 /// The one delivery of a webhook, once it has an attempt.
 fn attempted(server: &Server, api: &Api, webhook: &str) -> Value {
     twig_tests::eventually(|| {
-        let delivery = deliveries(server, api, webhook, "limit=1")["data"][0].take();
+        let delivery = deliveries(server, api, webhook, "limit=1")["data"].get(0)?.clone();
         (!delivery["attempts"].as_array()?.is_empty()).then_some(delivery)
     })
 }

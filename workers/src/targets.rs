@@ -10,6 +10,8 @@ use url::{Host, Url};
 
 /// The whole of an attempt: a 2xx later than this is a failure.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
+/// The client's own limit, behind that of the attempt, which is the one that decides.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_URL_CHARS: usize = 2048;
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(3);
 /// As many as a lane sends side by side.
@@ -45,8 +47,8 @@ impl WebhookTargets {
             idle_connections: IDLE_CONNECTIONS_PER_HOST,
             proxy: proxy.map(|proxy| (proxy, password())),
             names: Names::default(),
-            silence: ATTEMPT_TIMEOUT,
-            total: ATTEMPT_TIMEOUT,
+            silence: CLIENT_TIMEOUT,
+            total: CLIENT_TIMEOUT,
         };
         let loopback = ["127.0.0.0/8", "::1/128"].into_iter().filter_map(|network| network.parse().ok());
         let local = Arc::new(NetworkPolicy::new(allow.iter().copied().chain(loopback).collect()));

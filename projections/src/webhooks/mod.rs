@@ -86,6 +86,12 @@ impl Deliveries {
         self.due.subscribe()
     }
 
+    /// Changes when the log has grown, which another process may be about to dispatch.
+    #[must_use]
+    pub fn log_changes(&self) -> watch::Receiver<u64> {
+        self.log.subscribe()
+    }
+
     fn wake(&self) {
         self.due.send_modify(|count| *count += 1);
     }

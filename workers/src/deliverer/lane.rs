@@ -1,17 +1,21 @@
 //! A lane of an endpoint: what is claimed for it, and how much of that goes out side by side.
 //!
-//! The width follows what the endpoint shows: it doubles with each success, up to a bound, and falls to one when nothing answers in time. So an endpoint that
-//! hangs holds one slot and no more.
+//! The width follows what the endpoint shows: it doubles with each success, up to a bound, and falls to one when nothing answers in time; then there is a
+//! pause before the next attempt, which grows. So an endpoint that hangs holds one slot and no more, and one that is down costs next to nothing.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::{
     sync::{Notify, mpsc},
     task::JoinSet,
+    time::Instant,
 };
 use twig_domain::id::OrgId;
 use twig_projections::{DueDelivery, Lane as Kind};
@@ -21,6 +25,9 @@ use super::send::{Outcome, Sending};
 const MAX_WIDTH: usize = 8;
 /// Claimed for each that is in flight, so that a lane does not run dry between two claims.
 const CLAIMED_PER_WIDTH: usize = 8;
+/// The pause after an attempt without an answer; it doubles with each one that follows, up to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The claiming loop's side of a lane; dropping it ends the lane.
 pub struct Lane {
@@ -77,13 +84,20 @@ struct Running {
 impl Running {
     async fn run(self, mut claimed: mpsc::UnboundedReceiver<DueDelivery>) {
         let mut flying = FuturesUnordered::new();
-        let mut open = true;
+        let (mut open, mut pause, mut paused_until) = (true, FIRST_PAUSE, None);
         while open || !flying.is_empty() {
             let width = self.load.width.load(Ordering::SeqCst);
             tokio::select! {
                 biased;
-                Some(outcome) = flying.next(), if !flying.is_empty() => self.ended(outcome, &mut claimed).await,
-                next = claimed.recv(), if open && flying.len() < width => match next {
+                Some(outcome) = flying.next(), if !flying.is_empty() => {
+                    (pause, paused_until) = match outcome {
+                        Outcome::Silent => ((pause * 2).min(LAST_PAUSE), Some(Instant::now() + pause)),
+                        _ => (FIRST_PAUSE, None),
+                    };
+                    self.ended(outcome, &mut claimed).await;
+                }
+                () = tokio::time::sleep_until(paused_until.unwrap_or_else(Instant::now)), if paused_until.is_some() && !self.sending.ends() => paused_until = None,
+                next = claimed.recv(), if open && flying.len() < width && (paused_until.is_none() || self.sending.ends()) => match next {
                     Some(delivery) if self.sending.ends() => self.give_back(vec![delivery], &mut claimed).await,
                     Some(delivery) => flying.push(self.sending.deliver(self.organization, delivery)),
                     None => open = false,

@@ -29,8 +29,10 @@ use send::Sending;
 
 /// How much longer than an attempt a lease has to be, in seconds: the clocks of two machines differ, and a busy one records late.
 const LEASE_MARGIN_S: i64 = 15;
-/// What another process dispatched is seen at the latest after this.
+/// What another process dispatched is seen at the latest after this, and sooner while the log grows.
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_millis(500);
+const LOOK_WHILE_GROWING_EVERY: Duration = Duration::from_millis(25);
+const GROWS_FOR: Duration = Duration::from_secs(1);
 const STANDING_EVERY: Duration = Duration::from_secs(5);
 const AGE_OUT_EVERY: Duration = Duration::from_secs(3600);
 const RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -65,7 +67,7 @@ pub async fn run(deliverer: Deliverer, cancel: CancellationToken) {
     let (deliveries, clock) = (deliverer.deliveries.clone(), deliverer.workers.clock.clone());
     let mut beside = JoinSet::new();
     beside.spawn(housekeeping(deliveries.clone(), clock.clone(), cancel.clone()));
-    let mut changes = deliveries.due_changes();
+    let (mut changes, mut log, mut grown) = (deliveries.due_changes(), deliveries.log_changes(), Instant::now());
     let room = Arc::new(Notify::new());
     let recorder = record::spawn(deliveries.clone(), &mut beside);
     let sending = Arc::new(Sending::new(deliverer, recorder, cancel.clone()));
@@ -80,8 +82,10 @@ pub async fn run(deliverer: Deliverer, cancel: CancellationToken) {
             }
         };
         while tasks.try_join_next().is_some() {}
+        let wait = if grown.elapsed() < GROWS_FOR { wait.min(LOOK_WHILE_GROWING_EVERY) } else { wait };
         tokio::select! {
             _ = changes.changed() => {}
+            Ok(()) = log.changed() => grown = Instant::now(),
             () = room.notified() => {}
             () = tokio::time::sleep(wait) => {}
             () = cancel.cancelled() => {}
