@@ -4,6 +4,7 @@
 mod doctor;
 mod documents;
 mod kills;
+mod loops;
 mod stages;
 
 use twig_tests::{Api, Server};
