@@ -173,8 +173,7 @@ impl LiveAnswer {
 }
 
 /// The members of an answer out of an interaction's.
-#[must_use]
-pub fn answer_members(interaction: &Value) -> Value {
+fn answer_members(interaction: &Value) -> Value {
     let mut members = interaction.clone();
     if let Some(object) = members.as_object_mut() {
         for name in ["prompt", "status", "error", "feedback", "reviewStatus", "userId", "metadata", "origin", "version", "erased"] {

@@ -8,7 +8,8 @@ use twig_domain::{
 };
 
 use crate::{
-    ViewError, Views, analytics,
+    ViewError, Views,
+    analytics::{self, Change, Fact},
     fold::{Projection, Row, Table},
     query, store,
     views::Tenant,
@@ -72,7 +73,8 @@ fn clear(session: &mut Session, organization: OrgId, ids: &[String]) -> Result<u
                 let before = row.clone();
                 clear_interaction(&mut row.body);
                 update(session, Table::Interactions, version, organization, id, &row.body)?;
-                analytics::changed(session, version, organization, id, &before, &row)?;
+                let change = Change::of(organization, id, Some(Fact::of(&before)), Some(&row));
+                analytics::apply(session, version, change.into_iter().collect())?;
                 cleared += 1;
             }
             let table = store::table_name(Table::Feedback, version);

@@ -57,7 +57,7 @@ test("from an uploaded document to an answer, its feedback on the dashboard with
 
     await link(page, "Try it").click();
     const stream = page.waitForResponse((response) => response.url().endsWith("/api/chat"));
-    await page.getByLabel("Question", { exact: true }).fill("How often are backups made?");
+    await page.getByLabel("Question", { exact: true }).fill("How long are nightly database backups kept?");
     await page.keyboard.press("Enter");
     assert.match((await stream).headers()["content-type"], /^text\/event-stream/);
     await link(page, "Open this interaction").waitFor();
@@ -78,7 +78,7 @@ test("from an uploaded document to an answer, its feedback on the dashboard with
   await dashboard.keyboard.press("Enter");
   await dashboard.getByRole("heading", { name: "Interactions", level: 1 }).waitFor();
   await dashboard.getByText("1 of 1", { exact: true }).waitFor();
-  await link(dashboard, "How often are backups made?").click();
+  await link(dashboard, "How long are nightly database backups kept?").click();
   await dashboard.getByRole("region", { name: "Why this answer" }).getByText("Search", { exact: true }).waitFor();
   assert.equal(await dashboard.getByLabel("Rating").inputValue(), "positive");
   assert.deepEqual(dashboard.wrong, []);

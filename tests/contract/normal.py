@@ -43,7 +43,8 @@ class Normal:
         if member in MEMBERS and value is not None and not isinstance(value, (dict, list)):
             return MEMBERS[member]
         if isinstance(value, float):
-            return round(value, 2)
+            # What a model computes differs in its last digits from processor to processor.
+            return round(value, 1)
         return self._text(value) if isinstance(value, str) else value
 
     def rows(self, text: str, media_type: str) -> str:
@@ -51,9 +52,14 @@ class Normal:
         if media_type == "text/csv":
             head, *rows = csv.reader(io.StringIO(text))
             out = io.StringIO()
-            csv.writer(out, lineterminator="\n").writerows([head, *([str(self(cell, name.split(".")[-1])) if cell else "" for name, cell in zip(head, row)] for row in rows)])
+            csv.writer(out, lineterminator="\n").writerows([head, *([self._cell(name, cell) for name, cell in zip(head, row)] for row in rows)])
             return out.getvalue()
         return "\n".join(self._line(line) for line in text.split("\n"))
+
+    def _cell(self, column: str, cell: str) -> str:
+        if cell[:1] in ("[", "{"):
+            return json.dumps(self(json.loads(cell)), separators=(",", ":"), ensure_ascii=False)
+        return str(self(cell, column.split(".")[-1])) if cell else ""
 
     def _line(self, line: str) -> str:
         start = "data: " if line.startswith("data: {") else ""

@@ -11,11 +11,28 @@ use twig_domain::{
     interaction::InteractionEvent,
     webhook::WebhookEvent,
 };
-use twig_knowledge::live::answer_members;
 use twig_projections::AsOf;
 
 use super::{data_specs, files, interactions, webhooks};
 use crate::{problem::Problem, reply::Reply, request::Request};
+
+/// What of an interaction is its answer (API §3).
+const ANSWER: [&str; 14] = [
+    "id",
+    "sessionId",
+    "agentId",
+    "agentVersion",
+    "response",
+    "sources",
+    "answered",
+    "finishReason",
+    "model",
+    "ragStrategy",
+    "usage",
+    "latencyMs",
+    "createdAt",
+    "grounding",
+];
 
 /// The answer to the request whose last event stands at this position; `None` where it can't be made again.
 pub async fn answer(request: &Request, position: u64) -> Result<Option<Reply>, Problem> {
@@ -72,7 +89,7 @@ async fn interaction(request: &Request, recorded: &RecordedEvent, event: &Intera
     Ok(match event {
         // The OpenAI routes have answers of another shape.
         InteractionEvent::InteractionCompleted { .. } if request.path == "/api/chat" => {
-            Some(Reply::ok(&answer_members(&found.body)))
+            Some(Reply::ok(&ANSWER.iter().map(|member| ((*member).to_owned(), found.body[*member].clone())).collect::<Value>()))
         }
         InteractionEvent::FeedbackSubmitted { .. } => {
             Some(Reply::created(format!("/api/interactions/{}", recorded.aggregate_id), &found.body).etag(found.version))

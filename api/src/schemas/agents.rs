@@ -13,7 +13,7 @@ fn agent() -> Value {
     described(
         "How questions are answered, over which data specs, by which model",
         shape(
-            &[],
+            &["minGrounding"],
             json!({
                 "id": id("agent"), "name": string(), "description": text(), "status": {"enum": ["active", "inactive", "draft"], "description": "Only an active agent answers"},
                 "systemPrompt": text(), "model": described("`extractive`, `provider:model`, or a name at the server's own provider", string()),

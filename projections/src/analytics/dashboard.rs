@@ -94,7 +94,7 @@ impl Views {
 
     pub async fn dashboard(&self, organization: OrgId, query: DashboardQuery) -> Result<Dashboard, ViewError> {
         let question = query.question(organization);
-        let (position, report) = match self.from_clickhouse(&question).await? {
+        let (position, report) = match self.clickhouse_report(&question).await? {
             Some(found) => found,
             None => self.snapshot(question).await?,
         };
@@ -114,7 +114,7 @@ impl Views {
     }
 
     /// The figures from ClickHouse, where there is one and it answers; its words and names are the view store's.
-    async fn from_clickhouse(&self, question: &Question) -> Result<Option<(u64, Report)>, ViewError> {
+    async fn clickhouse_report(&self, question: &Question) -> Result<Option<(u64, Report)>, ViewError> {
         let Some(clickhouse) = &self.clickhouse else { return Ok(None) };
         let position = self.clickhouse_position().await?;
         let mut report = match clickhouse.report(question).await {
@@ -156,7 +156,9 @@ impl Views {
 
 fn position(session: &mut Session, live: &Live) -> Result<u64, StoreError> {
     let which = [Projection::Interactions.name().into(), live.get(&Projection::Interactions).copied().unwrap_or(1).into()];
-    session.query_one("SELECT position FROM projections WHERE name = ?1 AND version = ?2", &which)?.get(0)
+    let sql = "SELECT coalesce((SELECT min(f.position) FROM feed_checkpoints f WHERE f.name = p.name AND f.version = p.version), p.position) FROM projections p \
+               WHERE p.name = ?1 AND p.version = ?2";
+    session.query_one(sql, &which)?.get(0)
 }
 
 /// Every statement sees the same rows, whatever is folded meanwhile.

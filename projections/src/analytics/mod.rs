@@ -24,7 +24,7 @@ pub use dashboard::{Dashboard, DashboardQuery, FiguresStamp};
 pub use questions::Wording;
 
 pub(crate) use fact::Fact;
-pub(crate) use store::{Change, apply, changed, create_version, differing_cells, drop_version, touch};
+pub(crate) use store::{Change, apply, create_version, differing_cells, drop_version, touch};
 
 use twig_commands::database::{Session, StoreError};
 

@@ -19,6 +19,8 @@ use crate::{
 
 /// How many cells one statement reads.
 const KEYS_A_READ: usize = 64;
+/// PostgreSQL's advisory lock of all cells.
+const CELLS_LOCK: i64 = 0x7477_6967_0000_0c31;
 const KEY: [&str; 6] = ["organization", "scope", "part", "level", "start", "name"];
 const COLUMNS: [&str; 11] = ["organization", "scope", "part", "level", "start", "name", "figures", "sessions", "users", "groups", "documents"];
 
@@ -84,6 +86,10 @@ pub fn drop_version(session: &mut Session, version: i64) -> Result<(), StoreErro
 
 /// Brings the figures to what the interactions are now.
 pub fn apply(session: &mut Session, version: i64, mut changes: Vec<Change>) -> Result<(), StoreError> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    alone(session)?;
     changes.sort_by(|a, b| (a.order, &a.id).cmp(&(b.order, &b.id)));
     let mut differences = Differences::default();
     for change in &changes {
@@ -104,6 +110,7 @@ pub fn apply(session: &mut Session, version: i64, mut changes: Vec<Change>) -> R
 
 /// What a dashboard shows of an organization has changed, by an event at a position (0 where by none).
 pub fn touch(session: &mut Session, organization: OrgId, position: i64) -> Result<(), StoreError> {
+    alone(session)?;
     let sql = "INSERT INTO figure_changes (organization, changes, position) VALUES (?1, 1, ?2) ON CONFLICT (organization) DO UPDATE SET \
                changes = figure_changes.changes + 1, position = CASE WHEN excluded.position > figure_changes.position THEN excluded.position ELSE figure_changes.position END";
     session.execute(sql, &[organization.to_string().into(), position.into()]).map(drop)
@@ -230,19 +237,19 @@ pub fn document_name(session: &mut Session, version: i64, organization: OrgId, d
     found.map_or(Ok((None, None)), |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// Holds the cells for a change that is no fold, and tells their versions. The checkpoints' rows are what folds hold, and in this order.
-pub fn hold(session: &mut Session) -> Result<Vec<i64>, StoreError> {
-    let held = if session.engine() == Engine::Postgres { " FOR UPDATE" } else { "" };
-    let both = [Projection::Agents.name().into(), Projection::Interactions.name().into()];
-    let rows = session.query(&format!("SELECT name, version FROM projections WHERE name IN (?1, ?2) ORDER BY name, version{held}"), &both)?;
-    let named: Vec<(String, i64)> = rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect::<Result<_, StoreError>>()?;
-    Ok(named.into_iter().filter(|(name, _)| name == Projection::Interactions.name()).map(|(_, version)| version).collect())
+/// Whoever changes cells is alone with them until the transaction ends: folds of several partitions run at once. SQLite has one writer at a time anyway.
+fn alone(session: &mut Session) -> Result<(), StoreError> {
+    match session.engine() {
+        Engine::Sqlite => Ok(()),
+        Engine::Postgres => session.batch(&format!("SELECT pg_advisory_xact_lock({CELLS_LOCK})")),
+    }
 }
 
-/// An interaction's row was changed by something else than a fold: by an erasure.
-pub fn changed(session: &mut Session, version: i64, organization: OrgId, id: &str, before: &Row, after: &Row) -> Result<(), StoreError> {
-    let change = Change::of(organization, id, Some(Fact::of(before)), Some(after));
-    apply(session, version, change.into_iter().collect())
+/// Holds the cells for a change that is no fold, and tells their versions.
+pub fn hold(session: &mut Session) -> Result<Vec<i64>, StoreError> {
+    alone(session)?;
+    let rows = session.query("SELECT version FROM projections WHERE name = ?1 ORDER BY version", &[Projection::Interactions.name().into()])?;
+    rows.iter().map(|row| row.get(0)).collect()
 }
 
 /// How many cells two versions differ in.

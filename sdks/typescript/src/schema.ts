@@ -25,7 +25,7 @@ export interface Agent {
   topK: number;
   minScore: number | null;
   /** With a language model, an answer whose `grounding` is below this is refused */
-  minGrounding: number | null;
+  minGrounding?: number | null;
   fallbackMessage: string;
   responseStyle: "concise" | "detailed" | "technical" | null;
   tone: string | null;

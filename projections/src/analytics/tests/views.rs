@@ -10,7 +10,7 @@ use super::{
     super::{
         distinct::hash,
         fact::{Fact, Status},
-        store::{Change, apply, changed, rollups},
+        store::{Change, apply, rollups},
     },
     *,
 };
@@ -102,7 +102,8 @@ fn erase(stores: &Stores, number: usize) {
         after.body["prompt"] = json!(null);
         let sql = "UPDATE interactions_v1 SET body = ?3 WHERE organization = ?1 AND id = ?2";
         session.execute(sql, &[organization().to_string().into(), (&id).into(), Value::json(&after.body)])?;
-        Ok(changed(session, 1, organization(), &id, &before, &after)?)
+        let change = Change::of(organization(), &id, Some(Fact::of(&before)), Some(&after)).unwrap();
+        Ok(apply(session, 1, vec![change])?)
     });
 }
 

@@ -27,7 +27,7 @@ class Agent(TypedDict):
     ragStrategy: Literal["redwood", "cedar", "cypress"]
     topK: int
     minScore: Optional[float]
-    minGrounding: Optional[float]
+    minGrounding: NotRequired[Optional[float]]
     fallbackMessage: str
     responseStyle: Optional[Literal["concise", "detailed", "technical"]]
     tone: Optional[str]
