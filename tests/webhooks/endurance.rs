@@ -17,8 +17,8 @@ use twig_tests::{Api, Server, log};
 
 use crate::{deliveries, receiver::Receiver, register, start};
 
-const EVENTS: usize = 450;
-const EVENTS_PER_SECOND: usize = 15;
+const EVENTS: usize = 300;
+const EVENTS_PER_SECOND: usize = 8;
 const PRODUCERS: usize = 4;
 const HEALTHY: usize = 15;
 const SICK: [&str; 5] = ["hanging-0=hanging", "hanging-1=hanging", "flaky-0=flaky", "flaky-1=flaky", "down=down"];
