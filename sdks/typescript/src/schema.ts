@@ -139,6 +139,20 @@ export interface ApiKeyWithSecret {
   key: string;
 }
 
+/** A signed note (C2SP tlog-checkpoint) and the key that checks it */
+export interface AuditCheckpoint {
+  checkpoint: string;
+  verifierKey: string;
+  /** The notes by which each key of the server handed over to the next */
+  handOvers: string[];
+}
+
+export interface AuditConsistency {
+  from: number;
+  to: number;
+  hashes: string[];
+}
+
 /** Who did what to which thing, from where; without personal text and secrets */
 export interface AuditEvent {
   id: string;
@@ -157,9 +171,20 @@ export interface AuditEvent {
     requestId: string | null;
     ip: string | null;
     userAgent: string | null;
+    eventSha256: string;
   };
   /** The RFC 6962 leaf hash in base64 */
   hash: string;
+}
+
+/** That an event is a leaf of the tree whose root is signed (RFC 6962) */
+export interface AuditProof {
+  leafIndex: number;
+  treeSize: number;
+  leafHash: string;
+  /** The path to the root, in base64 */
+  hashes: string[];
+  checkpoint: string;
 }
 
 export interface Change {
@@ -456,6 +481,17 @@ export interface Interaction {
   feedbackHistory?: FeedbackHistory[];
 }
 
+/** A job; its `result` is there when it has ended */
+export interface Job {
+  id: string;
+  status: "queued" | "running" | "succeeded" | "failed";
+  progress: {
+    done: number;
+    total: number | null;
+  };
+  result: Record<string, any> | null;
+}
+
 export interface LatencyPoint {
   start: string;
   p50: number | null;
@@ -590,6 +626,8 @@ export interface Provenance {
   positions: number[];
   /** Of the messages sent, as canonical JSON (RFC 8785) */
   messagesSha256: string | null;
+  /** What the model was sent; `null` where none was, and where words of it were erased */
+  messages: unknown[] | null;
   costUsd: number | null;
   indexes: {
     dataSpecId: string;
@@ -916,6 +954,12 @@ export interface GetAuditEventsQuery {
   q?: string;
   from?: Time;
   to?: Time;
+}
+
+/** GET /api/audit/consistency */
+export interface GetAuditConsistencyQuery {
+  from?: number;
+  to?: number;
 }
 
 /** GET /api/api-keys */
