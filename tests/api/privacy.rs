@@ -70,7 +70,8 @@ fn after_an_erasure_no_file_holds_the_words_and_counts_and_proofs_are_what_they_
     let job = erase(&server, &api, &json!({"userId": USER}));
     let receipt = &job["result"];
     assert_eq!((&receipt["interactions"], &receipt["keys"]), (&json!(40), &json!(1)), "{receipt}");
-    assert!(receipt["beyond"].to_string().contains("Backups") && receipt["beyond"].to_string().contains("language model"), "{receipt}");
+    // No language model was asked here, so none is named.
+    assert!(receipt["beyond"].to_string().contains("Backups"), "{receipt}");
 
     for answer in &mine {
         let shown = interaction(&server, &api, &answer["id"]);
