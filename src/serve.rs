@@ -84,7 +84,7 @@ where
         deliveries: deliveries.clone(),
         data_dir: settings.data_dir.clone(),
         settle: if alone { Duration::ZERO } else { KEYS_FORGOTTEN_AFTER },
-        broker: false,
+        broker: settings.kafka_brokers.is_some(),
     };
     let app = Arc::new(App {
         bus: node.bus.clone(),

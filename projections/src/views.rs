@@ -11,7 +11,7 @@ use twig_commands::{
 use twig_domain::id::{DataSpecId, OrgId, RunId};
 
 use crate::{
-    analytics::ClickHouse,
+    analytics::{ClickHouse, Remembered, remembered},
     feed::checkpoint::LOWEST,
     fold::{FoldError, Projection},
     runner::Live,
@@ -76,6 +76,7 @@ pub struct Views {
     reader: Database,
     position: Arc<watch::Sender<u64>>,
     pub(crate) clickhouse: Option<ClickHouse>,
+    pub(crate) dashboards: Remembered,
 }
 
 impl Views {
@@ -110,7 +111,7 @@ impl Views {
     }
 
     fn over(database: Database, reader: Database, log: EventLog) -> Result<Self, ViewError> {
-        let views = Self { log, database, reader, position: Arc::new(watch::Sender::new(0)), clickhouse: None };
+        let views = Self { log, database, reader, position: Arc::new(watch::Sender::new(0)), clickhouse: None, dashboards: remembered() };
         views.publish(views.database.read_now(checkpoint)?);
         Ok(views)
     }

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use serde_json::{Value, json};
-use twig_tests::{Api, Server, eventually, log::damage, twig};
+use twig_tests::{Api, Server, eventually, log::damage, stores, twig};
 
 use crate::{start, things};
 
@@ -107,11 +107,35 @@ fn an_event_is_proved_and_the_log_goes_on_from_every_size_it_had() {
     assert!(size(&stranger.ok(&server, "GET", "/api/audit/checkpoint", None, 200)) < before, "each organization has its own tree");
 }
 
+/// Changes the log behind the product's back, as somebody could who owns the database.
+fn edit(server: &Server, statements: &str) {
+    let unlock = if stores::on_files() {
+        "DROP TRIGGER events_are_never_updated; DROP TRIGGER events_are_never_deleted;"
+    } else {
+        "DROP TRIGGER events_are_never_changed ON events;"
+    };
+    damage(&server.folder.join("events.db"), &format!("{unlock} {statements}"));
+}
+
+/// An expression over the event's text, whatever the column's type.
+fn payload(expression: &str) -> String {
+    if stores::on_files() { expression.replace("PAYLOAD", "payload") } else { format!("({})::json", expression.replace("PAYLOAD", "payload::text")) }
+}
+
+/// Takes the views away, so that they are made again from the log as it is now.
+fn without_views(server: &Server) {
+    if !stores::on_files() {
+        let tables = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema AND tablename ~ '_v[0-9]+$'";
+        let drop = format!("DO $$ DECLARE t text; BEGIN FOR t IN {tables} LOOP EXECUTE format('DROP TABLE %I', t); END LOOP; END $$;");
+        return damage(&server.folder.join("views.db"), &format!("{drop} DELETE FROM projections; DELETE FROM feed_checkpoints;"));
+    }
+    for end in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(server.folder.join(format!("views.db{end}")));
+    }
+}
+
 #[test]
 fn an_export_is_checked_offline_and_a_byte_changed_in_the_events_table_is_named_by_its_position() {
-    if !twig_tests::stores::on_files() {
-        return; // what is edited are the files
-    }
     let (folder, mut server, api) = start();
     let owned = things(&server, &api);
     let (file, key) = (folder.path().join("log.ndjson"), verifier_key(&server));
@@ -122,8 +146,8 @@ fn an_export_is_checked_offline_and_a_byte_changed_in_the_events_table_is_named_
     assert!(!verify(&server, &file, "twig.audit/00000000+00000000+AAAA").0, "another key");
 
     let position = events(&server, &api, &format!("&target={}", owned["agent"].as_str().unwrap()))[0]["position"].as_u64().unwrap();
-    let byte = "DROP TRIGGER events_are_never_updated; UPDATE events SET payload = substr(payload, 1, length(payload) - 12) || '#' || substr(payload, length(payload) - 10) WHERE position = ";
-    damage(&server.folder.join("events.db"), &format!("{byte}{position};"));
+    let byte = "substr(PAYLOAD, 1, length(PAYLOAD) - 12) || '#' || substr(PAYLOAD, length(PAYLOAD) - 10)";
+    edit(&server, &format!("UPDATE events SET payload = {} WHERE position = {position};", payload(byte)));
     let named = |server: &Server| {
         export(server, &api, &file);
         let (valid, report) = verify(server, &file, &key);
@@ -134,23 +158,18 @@ fn an_export_is_checked_offline_and_a_byte_changed_in_the_events_table_is_named_
 
     // Also when the views are made again from the log as it is now: what was signed stands beside the log.
     assert_eq!(server.stop(), 0);
-    for end in ["", "-wal", "-shm"] {
-        let _ = fs::remove_file(server.folder.join(format!("views.db{end}")));
-    }
+    without_views(&server);
     assert_eq!(named(&server), [position]);
 }
 
 #[test]
 fn events_taken_out_of_the_log_or_put_into_it_are_named() {
-    if !twig_tests::stores::on_files() {
-        return; // what is edited are the files
-    }
     let (folder, server, api) = start();
     let owned = things(&server, &api);
     let (file, key) = (folder.path().join("log.ndjson"), verifier_key(&server));
     export(&server, &api, &file);
     let position = events(&server, &api, &format!("&target={}", owned["agent"].as_str().unwrap()))[0]["position"].as_u64().unwrap();
-    damage(&server.folder.join("events.db"), &format!("DROP TRIGGER events_are_never_deleted; DELETE FROM events WHERE position = {position};"));
+    edit(&server, &format!("DELETE FROM events WHERE position = {position};"));
     export(&server, &api, &file);
     let (valid, report) = verify(&server, &file, &key);
     assert!(!valid);
@@ -161,9 +180,6 @@ fn events_taken_out_of_the_log_or_put_into_it_are_named() {
 
 #[test]
 fn a_watch_remembers_and_cries_out_when_history_was_changed() {
-    if !twig_tests::stores::on_files() {
-        return; // what is edited are the files
-    }
     let (folder, mut server, api) = start();
     let owned = things(&server, &api);
     let state = folder.path().join("seen.json");
@@ -182,13 +198,9 @@ fn a_watch_remembers_and_cries_out_when_history_was_changed() {
     // A whole new past: the log is edited, and everything that was signed is thrown away.
     assert_eq!(server.stop(), 0);
     let agent = owned["agent"].as_str().unwrap();
-    let rewrite = format!(
-        "DROP TRIGGER events_are_never_updated; UPDATE events SET payload = replace(payload, '\"a\"', '\"b\"') WHERE aggregate_id = '{agent}'; DELETE FROM audit_checkpoints;"
-    );
-    damage(&server.folder.join("events.db"), &rewrite);
-    for end in ["", "-wal", "-shm"] {
-        let _ = fs::remove_file(server.folder.join(format!("views.db{end}")));
-    }
+    let other = payload("replace(PAYLOAD, '\"a\"', '\"b\"')");
+    edit(&server, &format!("UPDATE events SET payload = {other} WHERE aggregate_id = '{agent}'; DELETE FROM audit_checkpoints;"));
+    without_views(&server);
     let out = watch(&server);
     let told = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(!out.status.success() && told.contains("HISTORY WAS CHANGED"), "{told}");

@@ -21,7 +21,11 @@ const NO_IO: [&str; 9] = ["tokio", "actix-web", "rusqlite", "sqlx", "reqwest", "
 
 fn crates() -> Vec<(String, Vec<String>)> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let out = Command::new(cargo).args(["metadata", "--no-deps", "--format-version", "1"]).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    let out = Command::new(cargo)
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .current_dir(std::env::var("CARGO_MANIFEST_DIR").unwrap())
+        .output()
+        .unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let metadata: Value = serde_json::from_slice(&out.stdout).unwrap();
     let name = |value: &Value| value["name"].as_str().unwrap().to_owned();

@@ -8,7 +8,7 @@ use twig_tests::{Api, Server, eventually, log::holding, model::Model};
 use crate::{start, text_spec};
 
 /// Words that stand nowhere else. They are asked for in a way that is answered with a passage, and are part of a text that would not be searched for.
-const PROMPT: &str = "Within how many days are refunds granted to quokkaprompt";
+const PROMPT: &str = "Within how many days are refunds granted? Says quokkaprompt";
 const USER: &str = "quokkauser@example.com";
 const METADATA: &str = "quokkametadata";
 const COMMENT: &str = "quokkacomment says it is wrong";
@@ -53,7 +53,7 @@ fn after_an_erasure_no_file_holds_the_words_and_counts_and_proofs_are_what_they_
     let mut server = Server::start(&folder.path().join("data"), &["--model-base-url", &model.url]);
     let api = server.organization("privacy");
     let agent = agent(&server, &api, "quick");
-    let words = |n: usize| json!({"prompt": format!("{PROMPT} {n}?"), "agentId": agent, "userId": USER, "metadata": {"where": METADATA}});
+    let words = |n: usize| json!({"prompt": format!("{PROMPT} {n}"), "agentId": agent, "userId": USER, "metadata": {"where": METADATA}});
     let mine: Vec<Value> = (0..40).map(|n| ask(&server, &api, &words(n), &format!("k{n}"))).collect();
     let other = ask(&server, &api, &json!({"prompt": "Within how many days are refunds granted to koala?", "agentId": agent, "userId": "koala"}), "other");
     for id in mine.iter().take(5).map(|answer| &answer["id"]) {
@@ -70,8 +70,9 @@ fn after_an_erasure_no_file_holds_the_words_and_counts_and_proofs_are_what_they_
     let job = erase(&server, &api, &json!({"userId": USER}));
     let receipt = &job["result"];
     assert_eq!((&receipt["interactions"], &receipt["keys"]), (&json!(40), &json!(1)), "{receipt}");
-    // No language model was asked here, so none is named.
-    assert!(receipt["beyond"].to_string().contains("Backups"), "{receipt}");
+    let beyond = receipt["beyond"].to_string();
+    assert!(beyond.contains("Backups") && beyond.contains("The words of 40 interactions were sent to a language model's provider"), "{receipt}");
+    assert_eq!(model.asked(), 41, "and so they were, with the other's one");
 
     for answer in &mine {
         let shown = interaction(&server, &api, &answer["id"]);
@@ -89,7 +90,7 @@ fn after_an_erasure_no_file_holds_the_words_and_counts_and_proofs_are_what_they_
     let again = api.http.post(format!("{}/api/chat", server.url)).bearer_auth(&api.key).header("idempotency-key", "k1").json(&words(1)).send().unwrap();
     assert_eq!(again.status(), 200, "the answer is made again of what is left, and the question is not asked twice");
     let again: Value = again.json().unwrap();
-    assert_eq!((&again["data"]["id"], &again["data"]["response"]), (&mine[1]["id"], &Value::Null), "{again}");
+    assert_eq!((&again["data"]["id"], &again["data"]["response"], &again["data"]["erased"]), (&mine[1]["id"], &Value::Null, &json!(true)), "{again}");
 
     let left = |server: &Server| texts.iter().map(|words| (*words, holding(&server.folder, words))).filter(|(_, files)| !files.is_empty()).collect::<Vec<_>>();
     assert!(left(&server).is_empty(), "{:?}", left(&server));

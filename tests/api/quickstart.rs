@@ -22,7 +22,7 @@ fn after<'a>(text: &'a str, before: &str, end: char) -> &'a str {
 #[test]
 fn a_folder_is_asked_within_one_command() {
     let folder = tempfile::tempdir().unwrap();
-    let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/library");
+    let library = Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("fixtures/library");
     let server = Server::run(&folder.path().join("data"), &["quickstart", library.to_str().unwrap(), "--question", "How far can the lighthouse be seen?"]);
     let printed = eventually(|| Some(server.printed()).filter(|text| text.contains("Serving at")));
     assert!(printed.contains("nineteen nautical miles") && printed.contains("(lighthouse.pdf#page=1)"), "{printed}");
@@ -52,7 +52,7 @@ fn a_folder_is_asked_within_one_command() {
 #[test]
 fn a_folder_without_a_question_is_asked_one_that_it_answers() {
     let folder = tempfile::tempdir().unwrap();
-    let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/library");
+    let library = Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("fixtures/library");
     let mut server = Server::run(&folder.path().join("data"), &["quickstart", library.to_str().unwrap()]);
     let printed = eventually(|| Some(server.printed()).filter(|text| text.contains("Serving at")));
     assert!(printed.contains("  [1] "), "it is shown with its sources: {printed}");

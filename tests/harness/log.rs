@@ -74,8 +74,15 @@ async fn tables_with(url: &str, words: &str) -> Vec<String> {
     found
 }
 
-/// A statement on one of the stores, as a damage would do it.
+/// A statement on one of a data folder's stores, or on the database that stands for them, as a damage would do it.
 pub fn damage(store: &Path, statement: &str) {
+    if !stores::on_files() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        return runtime.block_on(async {
+            let mut database = sqlx::PgConnection::connect(&stores::database(store.parent().unwrap())).await.unwrap();
+            sqlx::raw_sql(statement).execute(&mut database).await.unwrap();
+        });
+    }
     let connection = Connection::open(store).unwrap();
     connection.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
     connection.execute_batch(statement).unwrap();

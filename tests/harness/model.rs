@@ -4,6 +4,10 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,19 +22,28 @@ const SILENCE: Duration = Duration::from_secs(60);
 pub struct Model {
     /// With `/v1`, as `--model-base-url` takes it.
     pub url: String,
+    answers: Arc<AtomicUsize>,
 }
 
 impl Model {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
+        let answers = Arc::new(AtomicUsize::new(0));
+        let count = answers.clone();
         std::thread::spawn(move || {
             for connection in listener.incoming().flatten() {
+                count.fetch_add(1, Ordering::SeqCst);
                 // A client that goes away is no fault of ours.
                 std::thread::spawn(move || answer(connection));
             }
         });
-        Self { url }
+        Self { url, answers }
+    }
+
+    /// How many requests it was sent.
+    pub fn asked(&self) -> usize {
+        self.answers.load(Ordering::SeqCst)
     }
 
     /// The text of a whole answer.

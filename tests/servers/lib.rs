@@ -13,7 +13,7 @@ use std::{
     fs::{self, OpenOptions},
     io::{BufRead, BufReader, Lines, Read, Write},
     net::TcpStream,
-    path::Path,
+    path::PathBuf,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::OnceLock,
 };
@@ -122,6 +122,12 @@ pub struct Servers {
     variables: Vec<(String, String)>,
 }
 
+/// `tests/servers/up` of the checkout that the tests run in, which need not be the one they were built in: checkouts share a target folder.
+fn program() -> PathBuf {
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| std::env::current_dir().unwrap(), PathBuf::from);
+    here.ancestors().map(|folder| folder.join("tests/servers/up")).find(|file| file.is_file()).expect("tests/servers/up is not above this folder")
+}
+
 impl Servers {
     /// Kinds (`postgres`, `kafka`, `clickhouse`) and how many brokers; `None` where one of them cannot be had.
     pub fn start(kinds: &[&str], brokers: usize) -> Option<Self> {
@@ -130,8 +136,7 @@ impl Servers {
     }
 
     fn run(arguments: &[&str]) -> Self {
-        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("up");
-        let mut child = Command::new(program).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("tests/servers/up needs Python 3");
+        let mut child = Command::new(program()).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("tests/servers/up needs Python 3");
         let orders = child.stdin.take();
         let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut variables = Vec::new();

@@ -89,7 +89,11 @@ async fn interaction(request: &Request, recorded: &RecordedEvent, event: &Intera
     Ok(match event {
         // The OpenAI routes have answers of another shape.
         InteractionEvent::InteractionCompleted { .. } if request.path == "/api/chat" => {
-            Some(Reply::ok(&ANSWER.iter().map(|member| ((*member).to_owned(), found.body[*member].clone())).collect::<Value>()))
+            let mut answer: Value = ANSWER.iter().map(|member| ((*member).to_owned(), found.body[*member].clone())).collect();
+            if found.body["erased"] == true {
+                answer["erased"] = true.into();
+            }
+            Some(Reply::ok(&answer))
         }
         InteractionEvent::FeedbackSubmitted { .. } => {
             Some(Reply::created(format!("/api/interactions/{}", recorded.aggregate_id), &found.body).etag(found.version))

@@ -1,5 +1,8 @@
 //! The dashboard, from the store that has its figures at hand.
 
+use std::{sync::Arc, time::Duration};
+
+use moka::sync::Cache;
 use serde_json::Value;
 use twig_commands::database::{Engine, Session, StoreError};
 use twig_domain::{
@@ -22,7 +25,7 @@ use crate::{
 };
 
 /// What the figures are asked for. Buckets are the starts of a gapless sequence; each ends where the next begins, the last at `to`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DashboardQuery {
     pub from: Timestamp,
     /// Not included.
@@ -34,6 +37,7 @@ pub struct DashboardQuery {
     pub buckets: Vec<(Timestamp, String)>,
 }
 
+#[derive(Clone)]
 pub struct Dashboard {
     /// Every event up to here is in the figures.
     pub position: u64,
@@ -42,13 +46,35 @@ pub struct Dashboard {
 }
 
 /// Which figures an organization has: as long as this is the same, so are they.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FiguresStamp(String);
+#[derive(Clone, Debug)]
+pub struct FiguresStamp {
+    text: String,
+    /// Every event up to here is in them.
+    position: u64,
+}
+
+impl PartialEq for FiguresStamp {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
 
 impl std::fmt::Display for FiguresStamp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
+}
+
+/// Dashboards whose figures have not changed since they were last asked for: several people look at the same page, again and again.
+pub(crate) type Remembered = Cache<(OrgId, String, DashboardQuery), Arc<Dashboard>>;
+
+/// Together, of all dashboards that are remembered.
+const REMEMBERED_BUCKETS: u64 = 50_000;
+const REMEMBERED_FOR: Duration = Duration::from_mins(10);
+
+pub(crate) fn remembered() -> Remembered {
+    let buckets = |(_, _, query): &(OrgId, String, DashboardQuery), _: &Arc<Dashboard>| u32::try_from(query.buckets.len() + 1).unwrap_or(u32::MAX);
+    Cache::builder().max_capacity(REMEMBERED_BUCKETS).weigher(buckets).time_to_idle(REMEMBERED_FOR).build()
 }
 
 impl DashboardQuery {
@@ -76,23 +102,35 @@ impl Views {
 
     /// What the organization's figures can be known again by. Read before the figures, it never promises more than they hold.
     pub async fn figures_stamp(&self, organization: OrgId) -> Result<FiguresStamp, ViewError> {
-        let (changes, position, live) = self
+        let (changes, changed, live, checkpoint) = self
             .read(Tenant::Of(organization), move |session, live| {
-                let (changes, position) = store::changes(session, organization)?;
-                Ok((changes, position, live.get(&Projection::Interactions).copied().unwrap_or(1)))
+                let (changes, changed) = store::changes(session, organization)?;
+                Ok((changes, changed, live.get(&Projection::Interactions).copied().unwrap_or(1), position(session, live)?))
             })
             .await?;
-        let behind = match &self.clickhouse {
-            None => String::new(),
+        let (behind, position) = match &self.clickhouse {
+            None => (String::new(), checkpoint),
             Some(_) => {
                 let reached = self.clickhouse_position().await?;
-                if reached < position { format!("-c{reached}") } else { "-c".to_owned() }
+                (if reached < changed { format!("-c{reached}") } else { "-c".to_owned() }, reached)
             }
         };
-        Ok(FiguresStamp(format!("{position}.{changes}.{live}{behind}")))
+        Ok(FiguresStamp { text: format!("{changed}.{changes}.{live}{behind}"), position })
     }
 
-    pub async fn dashboard(&self, organization: OrgId, query: DashboardQuery) -> Result<Dashboard, ViewError> {
+    /// The figures that this stamp, or a later one, stands for.
+    pub async fn dashboard(&self, organization: OrgId, stamp: &FiguresStamp, query: DashboardQuery) -> Result<Dashboard, ViewError> {
+        let key = (organization, stamp.text.clone(), query);
+        if let Some(known) = self.dashboards.get(&key) {
+            return Ok(Dashboard { position: known.position.max(stamp.position), ..Dashboard::clone(&known) });
+        }
+        let dashboard = self.counted(organization, &key.2).await?;
+        self.dashboards.insert(key, Arc::new(dashboard.clone()));
+        Ok(dashboard)
+    }
+
+    /// The figures as they are counted now.
+    pub(super) async fn counted(&self, organization: OrgId, query: &DashboardQuery) -> Result<Dashboard, ViewError> {
         let question = query.question(organization);
         let (position, report) = match self.clickhouse_report(&question).await? {
             Some(found) => found,

@@ -23,6 +23,7 @@ pub use clickhouse::{ClickHouse, ClickHouseError, ClickHouseSink};
 pub use dashboard::{Dashboard, DashboardQuery, FiguresStamp};
 pub use questions::Wording;
 
+pub(crate) use dashboard::{Remembered, remembered};
 pub(crate) use fact::Fact;
 pub(crate) use store::{Change, apply, create_version, differing_cells, drop_version, touch};
 

@@ -50,7 +50,7 @@ fn stream(aggregate: &str, aggregate_id: &str, payloads: &[Value]) -> Vec<Record
 
 /// The stored sample of an event, with members replaced.
 fn sample(event: &str, members: Value) -> Value {
-    let file = format!("{}/../commands/tests/samples/{event}.v1.json", env!("CARGO_MANIFEST_DIR"));
+    let file = format!("{}/../commands/tests/samples/{event}.v1.json", std::env::var("CARGO_MANIFEST_DIR").unwrap());
     let mut payload: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     for (name, value) in members.as_object().unwrap() {
         payload[name] = value.clone();

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use proptest::{prelude::*, strategy::ValueTree};
 use serde_json::json;
 use twig_commands::database::{Row, Value};
+use twig_domain::Timestamp;
 
 use super::{
     super::{
+        dashboard::DashboardQuery,
         distinct::hash,
         fact::{Fact, Status},
         store::{Change, apply, rollups},
@@ -152,6 +154,31 @@ async fn questions_of_one_meaning_become_one_group_also_where_they_were_counted_
     erase(&stores, 3);
     assert_eq!(stores.report(&local_days(1, 0)).questions.iter().map(|question| question.count).collect::<Vec<_>>(), [2, 2]);
     assert_eq!(count(&stores, "SELECT count(*) FROM questions WHERE leads = 1"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_remembered_dashboard_is_that_of_its_stamp_and_reaches_as_far_as_the_view() {
+    let stores = Stores::sqlite();
+    let history = History::of(&[ask(history::START, 1), answer(true), ask(history::START + HOUR, 2), answer(true)]);
+    let query = DashboardQuery {
+        from: Timestamp::from_millis(history::START),
+        to: Timestamp::from_millis(history::START + DAY),
+        previous_from: Timestamp::from_millis(history::START - DAY),
+        agent: None,
+        buckets: vec![(Timestamp::from_millis(history::START), "day".to_owned())],
+    };
+    let mut seen = Vec::new();
+    for event in history.recorded() {
+        stores.fold(1, std::slice::from_ref(&event), 1);
+        let stamp = stores.views.figures_stamp(organization()).await.unwrap();
+        let counted = stores.views.counted(organization(), &query).await.unwrap();
+        for _ in 0..2 {
+            let told = stores.views.dashboard(organization(), &stamp, query.clone()).await.unwrap();
+            assert_eq!((&told.summary, &told.charts, told.position), (&counted.summary, &counted.charts, event.position));
+        }
+        seen.push(counted.summary["interactions"]["value"].as_i64().unwrap());
+    }
+    assert!(seen.first() < seen.last(), "{seen:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
