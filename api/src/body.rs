@@ -61,8 +61,19 @@ fn reason(error: &ValidationError) -> String {
         ValidationErrorKind::Type { kind } => format!("must be of type {}", type_names(kind)),
         ValidationErrorKind::Format { format } => format!("must be of the form {format}"),
         ValidationErrorKind::Pattern { pattern } => format!("must match {pattern}"),
+        ValidationErrorKind::OneOfNotValid { context } if !lacking(context).is_empty() => format!("needs exactly one of {}", lacking(context).join(", ")),
+        ValidationErrorKind::OneOfMultipleValid { .. } => "has members of which only one may be given".to_owned(),
         _ => "is not valid".to_owned(),
     }
+}
+
+/// The members that the alternatives ask for, where that is all they ask for.
+fn lacking(alternatives: &[Vec<ValidationError<'static>>]) -> Vec<String> {
+    let required = |error: &ValidationError| match error.kind() {
+        ValidationErrorKind::Required { property } => property.as_str().map(str::to_owned),
+        _ => None,
+    };
+    alternatives.iter().flatten().map(required).collect::<Option<_>>().unwrap_or_default()
 }
 
 fn type_names(kind: &jsonschema::error::TypeKind) -> String {

@@ -33,7 +33,7 @@ use twig_projections::KeyAuth;
 use crate::{
     App, body, key,
     limits::Standing,
-    problem::{Code, Problem},
+    problem::{Code, Field, Problem},
     reply::{Answer, Body, Reply},
     request::{self, Request, bad_parameter},
     route::{Route, Takes},
@@ -359,7 +359,9 @@ fn query(route: &Route, text: &str) -> Result<BTreeMap<String, String>, Problem>
             return Err(bad_parameter(&name, "given once"));
         }
     }
-    Ok(query)
+    let missing: Vec<Field> =
+        route.needed.iter().filter(|name| !query.contains_key(**name)).map(|name| Field::new(format!("/{name}"), "is required")).collect();
+    if missing.is_empty() { Ok(query) } else { Err(Problem::fields(missing)) }
 }
 
 fn min_position(headers: &HeaderMap) -> Result<Option<u64>, Problem> {

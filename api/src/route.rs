@@ -53,6 +53,8 @@ pub struct Route {
     pub summary: &'static str,
     /// Query parameters with their schemas; any other is a 400.
     pub query: Vec<(&'static str, Value)>,
+    /// Those of them that can't be left out.
+    pub needed: Vec<&'static str>,
     pub takes: Takes,
     pub gives: Gives,
     /// Whether the answer has an `ETag`, and `If-None-Match` or `If-Match` are heeded.
@@ -74,6 +76,7 @@ impl Route {
             scopes,
             summary,
             query: Vec::new(),
+            needed: Vec::new(),
             takes: Takes::Nothing,
             gives,
             tagged: false,
@@ -118,6 +121,13 @@ impl Route {
     pub fn query(mut self, more: &[(&'static str, Value)]) -> Self {
         self.query.extend(more.iter().cloned());
         self
+    }
+
+    /// Query parameters that can't be left out.
+    #[must_use]
+    pub fn needs(mut self, more: &[(&'static str, Value)]) -> Self {
+        self.needed.extend(more.iter().map(|(name, _)| *name));
+        self.query(more)
     }
 
     /// `limit`, `offset` and `cursor`.

@@ -16,6 +16,8 @@ from typing import Any, Dict, Iterator, List, Set, Tuple
 METHODS = ("get", "post", "put", "delete")
 #: A bound of what is taken, and whether a larger value is the laxer one.
 BOUNDS = {"minLength": False, "minimum": False, "minItems": False, "minProperties": False, "maxLength": True, "maximum": True, "maxItems": True, "maxProperties": True}
+#: Rules that hold on top of a schema's own members: one that was not there narrows what is taken.
+RULES = ("allOf", "oneOf", "not", "if", "then", "else", "contains", "propertyNames", "dependentRequired", "uniqueItems", "multipleOf", "exclusiveMinimum", "exclusiveMaximum")
 MAX_DEPTH = 12
 
 
@@ -131,6 +133,9 @@ class _Comparison:
             if bound in new and (bound not in old or (new[bound] < old[bound] if larger_is_laxer else new[bound] > old[bound])):
                 if bound in old or new[bound] not in (0,):
                     yield f"{where}: {bound} is narrower"
+        for rule in RULES:
+            if rule in new and new[rule] != old.get(rule):
+                yield f"{where}: the rule {rule} is new or another one"
         for name in set(new.get("required", [])) - set(old.get("required", [])):
             yield f"{where}/{name}: is needed now"
         for name, schema in old.get("properties", {}).items():
@@ -139,6 +144,9 @@ class _Comparison:
                 yield from self._taken(f"{where}/{name}", schema, later, depth + 1)
             elif new.get("additionalProperties") is False:
                 yield f"{where}/{name}: is not taken any more"
+        for choice in old.get("anyOf", []):
+            if "properties" not in old and not any(not list(self._taken(where, choice, other, depth + 1)) for other in new.get("anyOf", [new])):
+                yield f"{where}: takes one of its alternatives no more"
         if new.get("additionalProperties") is False and old.get("additionalProperties") is not False and "properties" in old:
             yield f"{where}: takes no other members any more"
         if isinstance(old.get("items"), dict) and isinstance(new.get("items"), dict):
@@ -163,8 +171,12 @@ class _Comparison:
             yield from self._given(f"{where}/{name}", schema, new["properties"][name], depth + 1)
         if isinstance(old.get("items"), dict):
             yield from self._given(f"{where}/*", old["items"], new.get("items", {}), depth + 1)
-        for before, after in zip(old.get("anyOf", []), new.get("anyOf", [])):
-            yield from self._given(where, before, after, depth + 1)
+        for choice in new.get("anyOf", []) if "anyOf" in old and "properties" not in old else []:
+            if not any(not list(self._given(where, other, choice, depth + 1)) for other in old["anyOf"]):
+                yield f"{where}: may be another alternative now"
+        for name in ("additionalProperties", "contentSchema"):
+            if isinstance(old.get(name), dict):
+                yield from self._given(f"{where}/{name}", old[name], new.get(name) or {}, depth + 1)
 
     @staticmethod
     def _resolve(document: Dict[str, Any], value: Any) -> Dict[str, Any]:

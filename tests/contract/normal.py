@@ -13,11 +13,13 @@ from typing import Any, Dict
 
 TIME = "2026-01-31T09:00:00.000Z"
 PREFIXES = "agent|ds|run|doc|chk|sess|int|wh|dlv|key|org|evt|req|job|rpl|era"
+CHECKPOINT = "twig.audit/example/org_01kg8z00000000000000000001\n42\n" + "q" * 43 + "=\n\n— twig.audit/example " + "q" * 91 + "=\n"
 #: Members that tell of time, of the log's length or of a hash.
 MEMBERS: Dict[str, Any] = {
     "latencyMs": 12, "lagMs": 0, "created": 1769850000, "position": 42, "untilPosition": 42, "minute": 7, "today": 7, "p50": 12, "p95": 12, "p99": 12,
     "nextCursor": "eyJleGFtcGxlIjp0cnVlfQ", "lastFour": "mple", "manifest": "ab" * 32, "hash": "q" * 43 + "=", "messagesSha256": "ab" * 32, "bytes": 128,
-    "ciphertextSha256": "ab" * 32, "ip": "203.0.113.7", "leafHash": "q" * 43 + "=", "total": 1, "leafIndex": 41, "treeSize": 42,
+    "eventSha256": "ab" * 32, "verifierKey": "twig.audit/example+4a227309+AS" + "q" * 42, "checkpoint": CHECKPOINT, "ciphertextSha256": "ab" * 32,
+    "ip": "203.0.113.7", "leafHash": "q" * 43 + "=", "total": 1, "leafIndex": 41, "treeSize": 42,
 }  # fmt: skip
 PATTERNS = [
     (re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"), TIME),
@@ -35,6 +37,12 @@ class Normal:
         self._counts: Dict[str, int] = {}
 
     def __call__(self, value: Any, member: str = "") -> Any:
+        if isinstance(value, dict) and "hashes" in value:
+            # A proof is as long as the log's length makes it.
+            value = {**value, "hashes": [MEMBERS["hash"]] * 2}
+        if isinstance(value, dict) and "done" in value and "total" in value:
+            # A job's steps are counted the same in every run.
+            return value
         if isinstance(value, dict):
             # A figure's value and the one before it are of the figure's kind.
             return {name: self(inner, member if member in MEMBERS and name in ("value", "previous") else name) for name, inner in value.items()}

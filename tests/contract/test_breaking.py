@@ -12,7 +12,7 @@ import pytest
 from breaking import allowed, breaks, main
 from conftest import ROOT
 
-#: The document of the last published contract. It is replaced when a version is published: `cp schemas/openapi.json schemas/openapi.published.json`.
+#: The document of the last published contract: `publish` replaces it.
 PUBLISHED = ROOT / "schemas" / "openapi.published.json"
 
 
@@ -45,16 +45,30 @@ BROKEN: Dict[str, Callable[[Dict[str, Any]], Any]] = {
     "another scope is needed": lambda d: chat(d)["security"][0]["key"].append("admin"),
     "a parameter is gone": lambda d: d["paths"]["/api/interactions"]["get"]["parameters"].remove(parameter(d, "/api/interactions", "rating")),
     "a parameter is needed": lambda d: parameter(d, "/api/interactions", "agentId").update(required=True),
+    "a new parameter is needed": lambda d: d["paths"]["/api/interactions"]["get"]["parameters"].append({"name": "new", "in": "query", "required": True, "schema": {}}),
+    "a parameter has another type": lambda d: parameter(d, "/api/interactions", "answered")["schema"].update(type="integer"),
+    "a value of a parameter is no longer taken": lambda d: parameter(d, "/api/interactions", "rating")["schema"]["enum"].remove("negative"),
     "a parameter takes less": lambda d: parameter(d, "/api/interactions", "limit")["schema"].update(maximum=100),
     "a value is no longer taken": lambda d: shape(d, "AgentCreate")["properties"]["ragStrategy"]["enum"].remove("cedar"),
     "a member of a body is gone": lambda d: shape(d, "ChatRequest")["properties"].pop("userId"),
     "a member of a body is needed": lambda d: shape(d, "ChatRequest")["required"].append("userId"),
     "a member of a body has another type": lambda d: shape(d, "ChatRequest")["properties"]["topK"].update(type="string"),
+    "a member of a body has another type in its items": lambda d: shape(d, "AgentCreate")["properties"]["dataSpecIds"]["items"].update(type="integer"),
+    "a member of a body may not be null": lambda d: shape(d, "AgentUpdate")["properties"]["tone"].update(type="string"),
+    "members of a body exclude each other": lambda d: shape(d, "WebhookRetryFailed").update(oneOf=[{"required": ["since"]}, {"required": ["until"]}]),
+    "a body is of another media type": lambda d: chat(d)["requestBody"]["content"].update({"text/plain": chat(d)["requestBody"]["content"].pop("application/json")}),
+    "a text must be of a pattern": lambda d: shape(d, "ChatRequest")["properties"]["userId"].update(pattern="^[a-z]+$"),
     "a text must be shorter": lambda d: shape(d, "ChatRequest")["properties"]["prompt"].update(maxLength=100),
     "a body is needed": lambda d: d["paths"]["/api/data-specs/{id}/process"]["post"]["requestBody"].update(required=True),
     "a member of an answer is gone": lambda d: shape(d, "Source")["properties"].pop("documentTitle"),
     "a member of an answer may be missing": lambda d: shape(d, "Source")["required"].remove("documentTitle"),
     "a member of an answer may be null": lambda d: shape(d, "Source")["properties"]["documentTitle"].update(type=["string", "null"]),
+    "a member of an answer that may be null is another one": lambda d: shape(d, "DataSpec")["properties"]["lastRun"]["anyOf"].append({"type": "string"}),
+    "a member of an answer has another type": lambda d: shape(d, "Source")["properties"]["score"].update(type="string"),
+    "values of a map of an answer have another type": lambda d: shape(d, "Interaction")["properties"]["metadata"]["additionalProperties"].update(type="integer"),
+    "a member of an event is gone": lambda d: shape(d, "MessageDelta")["properties"].pop("text"),
+    "an error has another code": lambda d: shape(d, "Error")["properties"]["error"]["properties"]["code"]["enum"].append("teapot"),
+    "another success is answered": lambda d: chat(d)["responses"].update({"202": chat(d)["responses"]["200"]}),
     "an answer has a new value": lambda d: shape(d, "Agent")["properties"]["status"]["enum"].append("archived"),
     "an answer's status is another": lambda d: chat(d)["responses"].update({"202": chat(d)["responses"].pop("200")}),
     "an export is gone": lambda d: d["paths"]["/api/interactions"]["get"]["responses"]["200"]["content"].pop("text/csv"),
@@ -66,6 +80,9 @@ HARMLESS: Dict[str, Callable[[Dict[str, Any]], Any]] = {
     "a new optional parameter": lambda d: d["paths"]["/api/interactions"]["get"]["parameters"].append({"name": "new", "in": "query", "required": False, "schema": {}}),
     "a new optional member of a body": lambda d: shape(d, "ChatRequest")["properties"].update(new={"type": "string"}),
     "a new member of an answer": lambda d: shape(d, "Source")["properties"].update(new={"type": "string"}),
+    "a value more is taken": lambda d: shape(d, "AgentCreate")["properties"]["ragStrategy"]["enum"].append("oak"),
+    "an answer is never null any more": lambda d: shape(d, "DataSpec")["properties"]["lastRun"]["anyOf"].pop(),
+    "an error that no longer happens": lambda d: chat(d)["responses"].pop("409"),
     "a laxer bound": lambda d: shape(d, "ChatRequest")["properties"]["prompt"].update(maxLength=64_000),
     "another example": lambda d: chat(d).update(summary="Ask"),
 }

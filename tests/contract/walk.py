@@ -79,8 +79,11 @@ def everything(walk: Walk, hook_url: str, model_failures: List[int]) -> None:
     agent = agents(walk, knowledge)
     chat(walk, agent)
     webhooks(walk, hook_url)
+    replay(walk, agent)
     administration(walk)
+    audit(walk)
     protocols(walk, agent)
+    erasure(walk)
     refusals(walk, agent, model_failures)
 
 
@@ -175,10 +178,31 @@ def administration(walk: Walk) -> None:
     walk.call("deleteApiKeysId", id=key)
     walk.call("putOrganizationsCurrent", {"name": "acme"})
     walk.call("getOrganizationsCurrent")
+
+
+def replay(walk: Walk, agent: str) -> None:
+    plan = {"filter": {"agentId": agent, "sessionId": "ticket-4711"}, "patch": {"topK": 2}, "corpus": "current", "limit": 1}
+    ended(walk, walk.call("postInteractionsReplay", plan)["id"], "getInteractionsReplaysId", "/api/interactions/replays")
+
+
+def erasure(walk: Walk) -> None:
+    ended(walk, walk.call("postPrivacyErasures", {"userId": "u-17"})["id"], "getPrivacyErasuresId", "/api/privacy/erasures")
+
+
+def ended(walk: Walk, job: str, operation_id: str, collection: str) -> None:
+    seen = walk.until(lambda: walk.http.get(f"{collection}/{job}").json()["data"], lambda seen: seen["status"] in ("succeeded", "failed"))
+    assert seen["status"] == "succeeded", seen
+    walk.call(operation_id, id=job)
+
+
+def audit(walk: Walk) -> None:
     event = walk.call("getAuditEvents", query={"type": "AgentUpdated", "limit": 1})[0]["id"]
     walk.call("getAuditEventsId", id=event)
     for media_type in ("text/csv", "application/x-ndjson"):
         walk.call("getAuditEvents", query={"type": "ApiKeyRevoked"}, accept=media_type)
+    assert walk.call("getAuditEventsIdProof", id=event)["treeSize"] > 1
+    walk.call("getAuditCheckpoint")
+    walk.call("getAuditConsistency", query={"from": 1, "to": 2})
 
 
 def protocols(walk: Walk, agent: str) -> None:

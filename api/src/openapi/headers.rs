@@ -52,6 +52,9 @@ fn references(names: impl IntoIterator<Item = (&'static str, bool)>) -> Value {
     Value::Object(names.into_iter().map(reference).collect())
 }
 
+/// What goes on after its answer, at the address that the answer names.
+const FOLLOWED: [&str; 3] = ["/api/data-specs/{id}/process", "/api/interactions/replay", "/api/privacy/erasures"];
+
 /// The headers of a success.
 pub fn of_success(route: &Route, status: u16) -> Value {
     let mut names = vec![("RequestId", true)];
@@ -60,7 +63,7 @@ pub fn of_success(route: &Route, status: u16) -> Value {
     let writes = known && route.method != Method::GET;
     names.extend(writes.then_some(("Position", true)));
     names.extend((writes && route.method == Method::POST).then_some(("IdempotentReplayed", false)));
-    names.extend((status == 201).then_some(("Location", true)));
+    names.extend((status == 201 || status == 202 && FOLLOWED.contains(&route.path)).then_some(("Location", true)));
     // What is included is not part of the version that an entity tag names.
     let always = !route.query.iter().any(|(name, _)| *name == "include");
     names.extend((route.tagged && route.method != Method::DELETE).then_some(("ETag", always)));

@@ -78,7 +78,7 @@ fn parameters(route: &Route) -> Vec<Value> {
     let in_query = route.query.iter().map(|(name, schema)| {
         let mut schema = schema.clone();
         let description = schema.as_object_mut().and_then(|members| members.remove("description"));
-        let mut parameter = json!({"name": name, "in": "query", "required": false, "schema": schema});
+        let mut parameter = json!({"name": name, "in": "query", "required": route.needed.contains(name), "schema": schema});
         if let Some(description) = description {
             parameter["description"] = description;
         }
@@ -115,12 +115,18 @@ fn links(route: &Route) -> Option<Value> {
     let (named, parameter) = match route.path {
         "/api/data-specs/{id}/process" => ("/api/data-specs/{id}/runs/{run}".to_owned(), "run"),
         "/api/webhooks/{id}/test" => ("/api/webhooks/deliveries/{id}".to_owned(), "id"),
+        "/api/chat" if route.method == Method::POST => ("/api/interactions/{id}".to_owned(), "id"),
+        "/api/audit/events" => ("/api/audit/events/{id}".to_owned(), "id"),
+        "/api/interactions/replay" => ("/api/interactions/replays/{id}".to_owned(), "id"),
+        "/api/privacy/erasures" => ("/api/privacy/erasures/{id}".to_owned(), "id"),
         path if matches!(route.gives, Gives::One(201, _)) => (format!("{path}/{{id}}"), "id"),
         _ => return None,
     };
     let follows = |next: &Route| next.path.strip_prefix(&named).is_some_and(|rest| !rest.contains('{'));
+    // Of a list, its first row.
+    let id = if matches!(route.gives, Gives::List(_) | Gives::Exported(_)) { "$response.body#/data/0/id" } else { "$response.body#/data/id" };
     let link = |next: &Route| {
-        let mut parameters = json!({ parameter: "$response.body#/data/id" });
+        let mut parameters = json!({ parameter: id });
         if parameter != "id" {
             parameters["id"] = "$request.path.id".into();
         }

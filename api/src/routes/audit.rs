@@ -12,7 +12,7 @@ use crate::{
     export,
     problem::Problem,
     reply::{Answer, Reply},
-    request::{Request, bad_parameter},
+    request::{MAX_WHOLE_NUMBER, Request, bad_parameter},
     route::{Gives, Route, handler},
     schemas::named,
 };
@@ -56,8 +56,12 @@ pub fn routes(all: &mut Vec<Route>) {
             Gives::One(200, named("AuditConsistency")),
             handler!(consistency),
         )
-        .query(&[("from", json!({"type": "integer", "minimum": 1})), ("to", json!({"type": "integer", "minimum": 1}))]),
+        .needs(&[("from", tree_size()), ("to", tree_size())]),
     ]);
+}
+
+fn tree_size() -> Value {
+    json!({"type": "integer", "minimum": 1, "maximum": MAX_WHOLE_NUMBER, "description": "A number of events, as a checkpoint names it"})
 }
 
 async fn list(request: Arc<Request>) -> Answer {
@@ -114,7 +118,7 @@ async fn checkpoint(request: Arc<Request>) -> Answer {
 }
 
 async fn consistency(request: Arc<Request>) -> Answer {
-    let size = |name: &str| request.parameter::<u64>(name, "a tree size, from 1")?.ok_or_else(|| Problem::field(format!("/{name}"), "is required"));
+    let size = |name: &str| request.parameter::<u64>(name, "a tree size, from 1")?.ok_or_else(|| bad_parameter(name, "a tree size, from 1"));
     let (from, to) = (size("from")?, size("to")?);
     if from == 0 || from > to {
         return Err(bad_parameter("from", "a tree size from 1, and not above to"));

@@ -19,7 +19,7 @@ use crate::{
     reply::{Answer, Reply},
     request::Request,
     route::{Gives, Route, Takes, handler},
-    schemas::named,
+    schemas::{named, sources},
 };
 
 pub(super) const WHAT: &str = "The data spec";
@@ -44,7 +44,7 @@ pub fn routes(all: &mut Vec<Route>) {
 fn settings_schema(creating: bool) -> Value {
     let globs = json!({"type": "array", "maxItems": 100, "items": text(1, 500)});
     let mut properties = json!({
-        "name": text(1, 120), "description": optional_text(2000), "config": {"type": "object"},
+        "name": text(1, 120), "description": optional_text(2000), "config": {"type": "object", "description": sources::DESCRIPTION},
         "syncSchedule": {"enum": ["manual", "hourly", "daily", "weekly"]}, "tags": {"type": "array", "maxItems": 50, "items": text(1, 100)},
         "filters": object(&[], json!({"include": globs, "exclude": globs})),
         "type": {"enum": ["text", "file", "website", "sitemap", "qna_csv", "csv", "bucket"]},
@@ -52,7 +52,10 @@ fn settings_schema(creating: bool) -> Value {
     if !creating {
         properties["type"]["description"] = "As it was created: a type does not change".into();
     }
-    let settings = object(if creating { &["name", "type"] } else { &[] }, properties);
+    let mut settings = object(if creating { &["name", "type"] } else { &[] }, properties);
+    if creating {
+        settings["allOf"] = sources::by_type();
+    }
     titled(if creating { "DataSpecCreate" } else { "DataSpecUpdate" }, settings)
 }
 

@@ -64,6 +64,13 @@ pub(crate) fn object(required: &[&str], properties: serde_json::Value) -> serde_
     serde_json::json!({"type": "object", "additionalProperties": false, "required": required, "properties": properties})
 }
 
+/// An object that has exactly one of the members that are named, and any of its others.
+pub(crate) fn one_of(names: &[&str], properties: serde_json::Value) -> serde_json::Value {
+    let mut schema = object(&[], properties);
+    schema["oneOf"] = names.iter().map(|name| serde_json::json!({"required": [name]})).collect();
+    schema
+}
+
 /// An open object, for the documentation of an answer.
 pub(crate) fn answer(properties: &[&str]) -> serde_json::Value {
     let properties: serde_json::Map<_, _> = properties.iter().map(|name| ((*name).to_owned(), serde_json::json!({}))).collect();

@@ -12,7 +12,7 @@ use twig_domain::{
     organization::Scope,
 };
 
-use super::{object, text};
+use super::{one_of, text, titled};
 use crate::{
     problem::Problem,
     reply::{Answer, Reply},
@@ -24,14 +24,15 @@ use crate::{
 const WHAT: &str = "The erasure";
 
 pub fn routes(all: &mut Vec<Route>) {
-    let body = object(&[], json!({"userId": text(1, 256), "sessionId": text(1, 128), "interactionId": text(1, 64)}));
+    let one = one_of(&["userId", "sessionId", "interactionId"], json!({"userId": text(1, 256), "sessionId": text(1, 128), "interactionId": text(1, 64)}));
+    let body = titled("ErasureRequest", one);
     all.extend([
         Route::new(
             Method::POST,
             "/api/privacy/erasures",
             &[Scope::Admin],
             "Erase what a user, a session or an interaction said",
-            Gives::One(202, named("Job")),
+            Gives::One(202, named("Erasure")),
             handler!(request_erasure),
         )
         .takes(Takes::Json(body)),
@@ -40,7 +41,7 @@ pub fn routes(all: &mut Vec<Route>) {
             "/api/privacy/erasures/{id}",
             &[Scope::Admin],
             "How far an erasure is, and its receipt",
-            Gives::One(200, named("Job")),
+            Gives::One(200, named("Erasure")),
             handler!(read),
         ),
     ]);

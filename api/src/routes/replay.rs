@@ -13,7 +13,7 @@ use twig_domain::{
 };
 use twig_projections::{ListAt, ListQuery};
 
-use super::{agents, interactions, object};
+use super::{agents, interactions, object, one_of, titled};
 use crate::{
     problem::Problem,
     reply::{Answer, Reply},
@@ -28,13 +28,14 @@ const MAX_QUESTIONS: u32 = 1000;
 
 pub fn routes(all: &mut Vec<Route>) {
     let properties: Map<String, Value> = interactions::filters().into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect();
-    let body = object(
-        &[],
+    let mut body = one_of(
+        &["agentVersion", "patch"],
         json!({
             "filter": object(&[], Value::Object(properties)), "agentVersion": {"type": "integer", "minimum": 1}, "patch": agents::settings_schema(false),
             "corpus": {"enum": ["current", "asOf"]}, "limit": {"type": "integer", "minimum": 1, "maximum": MAX_QUESTIONS},
         }),
     );
+    body["properties"]["filter"]["description"] = "Which questions, as in the list of interactions; the newest first".into();
     let scopes = &[Scope::AnalyticsRead, Scope::Chat];
     all.extend([
         Route::new(
@@ -42,16 +43,16 @@ pub fn routes(all: &mut Vec<Route>) {
             "/api/interactions/replay",
             scopes,
             "Ask past questions again on another version of their agents",
-            Gives::One(202, named("Job")),
+            Gives::One(202, named("Replay")),
             handler!(request_replay),
         )
-        .takes(Takes::Json(body)),
+        .takes(Takes::Json(titled("ReplayRequest", body))),
         Route::new(
             Method::GET,
             "/api/interactions/replays/{id}",
             scopes,
             "How far a replay is, and its report for each question",
-            Gives::One(200, named("Job")),
+            Gives::One(200, named("Replay")),
             handler!(read),
         ),
     ]);

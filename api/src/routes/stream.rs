@@ -8,7 +8,7 @@ use twig_knowledge::live::LiveAnswer;
 
 use super::interactions::{WHAT, current};
 use crate::{
-    problem::Problem,
+    problem::{Code, Problem},
     reply::Answer,
     request::Request,
     route::{Gives, Route, handler},
@@ -26,6 +26,9 @@ async fn resume(request: Arc<Request>) -> Answer {
     let id: InteractionId = request.id("id", WHAT)?;
     let interaction = current(&request, id).await?;
     let Some(live) = request.app.knowledge.follow(request.org()?, id).await.map_err(Problem::internal)? else {
+        if interaction.body["erased"] == true {
+            return Err(Problem::new(Code::NotFound, "The words of this interaction were erased"));
+        }
         let recorded = LiveAnswer::recorded(id, &interaction.body, &request.request_id);
         return Ok(sse::reply(Arc::new(recorded), 0));
     };

@@ -18,7 +18,7 @@ use twig_domain::{
 };
 use twig_projections::{MESSAGE_TYPES, Resource};
 
-use super::{object, optional_text, text, time, titled};
+use super::{object, one_of, optional_text, text, time, titled};
 use crate::{
     problem::{Field, Problem},
     reply::{Answer, Reply},
@@ -47,6 +47,8 @@ const RESERVED_HEADERS: [&str; 12] = [
     "expect",
     "user-agent",
 ];
+/// RFC 9110 §5.6.2: a token.
+const HEADER_NAME: &str = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 /// Headers whose values are not shown again.
 const SECRET_WORDS: [&str; 6] = ["authorization", "token", "secret", "key", "cookie", "password"];
 const HIDDEN: &str = "***";
@@ -54,8 +56,8 @@ const HIDDEN: &str = "***";
 pub fn routes(all: &mut Vec<Route>) {
     let webhook = |status| Gives::One(status, named("Webhook"));
     let with_secret = |status| Gives::One(status, named("WebhookWithSecret"));
-    let replay = object(
-        &[],
+    let replay = one_of(
+        &["since", "fromPosition"],
         json!({"since": time(), "fromPosition": {"type": "integer", "minimum": 1, "maximum": MAX_WHOLE_NUMBER}, "types": {"type": "array", "minItems": 1, "maxItems": 50, "items": {"enum": subscriptions()}}}),
     );
     let overlap = object(&[], json!({"overlapSeconds": {"type": "integer", "minimum": 0, "maximum": MAX_OVERLAP_S}}));
@@ -86,13 +88,14 @@ pub fn routes(all: &mut Vec<Route>) {
 
 fn schema(creating: bool) -> Value {
     let ids = json!({"type": "array", "maxItems": 200, "items": text(1, 64)});
+    let header_value = json!({"type": "string", "minLength": 1, "maxLength": 4096, "pattern": "^[\\t\\x20-\\x7e]*$"});
     let settings = object(
         if creating { &["url", "events"] } else { &[] },
         json!({
             "url": {"type": "string", "pattern": "^https?://", "maxLength": 2048},
             "events": {"type": "array", "minItems": 1, "maxItems": 50, "items": {"enum": subscriptions()}}, "description": optional_text(1000),
             "filter": {"type": ["object", "null"], "additionalProperties": false, "properties": {"agentIds": ids, "dataSpecIds": ids}},
-            "headers": {"type": ["object", "null"], "maxProperties": 20, "additionalProperties": text(1, 4096)},
+            "headers": {"type": ["object", "null"], "maxProperties": 20, "propertyNames": {"pattern": HEADER_NAME}, "additionalProperties": header_value},
             "status": {"enum": ["active", "paused"]},
         }),
     );

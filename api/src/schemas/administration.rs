@@ -1,4 +1,4 @@
-//! Keys, the organization, the audit log, and jobs.
+//! Keys, the organization and the audit log.
 
 use serde_json::{Value, json};
 use twig_domain::organization::Scope;
@@ -16,7 +16,6 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("AuditProof", audit_proof()),
         ("AuditCheckpoint", audit_checkpoint()),
         ("AuditConsistency", shape(&[], json!({"from": count(), "to": count(), "hashes": {"type": "array", "items": string()}}))),
-        ("Job", job()),
         ("Health", shape(&[], json!({"status": {"const": "ok"}}))),
         ("Readiness", readiness()),
     ]
@@ -69,17 +68,6 @@ fn audit_checkpoint() -> Value {
     described(
         "A signed note (C2SP tlog-checkpoint) and the key that checks it",
         shape(&[], json!({"checkpoint": string(), "verifierKey": string(), "handOvers": hand_overs})),
-    )
-}
-
-fn job() -> Value {
-    let progress = shape(&[], json!({"done": count(), "total": {"type": ["integer", "null"]}}));
-    described(
-        "A job; its `result` is there when it has ended",
-        shape(
-            &[],
-            json!({"id": id("job"), "status": {"enum": ["queued", "running", "succeeded", "failed"]}, "progress": progress, "result": {"type": ["object", "null"]}}),
-        ),
     )
 }
 

@@ -7,8 +7,10 @@ mod administration;
 mod agents;
 mod answers;
 mod dashboard;
+mod jobs;
 mod knowledge;
 mod protocols;
+pub mod sources;
 mod webhooks;
 
 use std::collections::BTreeMap;
@@ -29,7 +31,7 @@ pub fn components() -> BTreeMap<&'static str, Value> {
         ("Change", change()),
     ];
     all.extend(shared);
-    for more in [administration::all(), agents::all(), answers::all(), dashboard::all(), knowledge::all(), protocols::all(), webhooks::all()] {
+    for more in [administration::all(), agents::all(), answers::all(), dashboard::all(), jobs::all(), knowledge::all(), protocols::all(), webhooks::all()] {
         all.extend(more);
     }
     all

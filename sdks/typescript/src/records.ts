@@ -3,7 +3,7 @@
 import { Pages, csv, ndjson } from "./pages.js";
 import { type RequestOptions, type Transport, call, path } from "./transport.js";
 import type {
-  Dashboard, DashboardParams, ErasureRequest, FeedbackCreate, Interaction, InteractionFilters, Job, ListParams, ReplayRequest, Session,
+  Dashboard, DashboardParams, Erasure, ErasureRequest, FeedbackCreate, Interaction, InteractionFilters, Job, ListParams, Replay, ReplayRequest, Session,
 } from "./types.js";
 import type { AsOf } from "./knowledge.js";
 import { type WaitOptions, waitFor } from "./wait.js";
@@ -59,26 +59,26 @@ export class Analytics {
 }
 
 /** Jobs: replays and erasures. */
-export class Jobs<Create> {
+export class Jobs<Create, Kind extends Job> {
   constructor(
     private readonly transport: Transport,
     private readonly creation: string,
     private readonly collection: string[],
   ) {}
 
-  create(body: Create, options?: RequestOptions): Promise<Job> {
+  create(body: Create, options?: RequestOptions): Promise<Kind> {
     return this.transport.data(call("POST", this.creation, options, { body }));
   }
 
-  get(id: string, options?: RequestOptions): Promise<Job> {
+  get(id: string, options?: RequestOptions): Promise<Kind> {
     return this.transport.data(call("GET", path(...this.collection, id), options));
   }
 
   /** The job when it has ended; its `result` is the report or the receipt. */
-  wait(id: string, options?: WaitOptions<Job>): Promise<Job> {
+  wait(id: string, options?: WaitOptions<Kind>): Promise<Kind> {
     return waitFor(() => this.get(id, { signal: options?.signal }), options);
   }
 }
 
-export type Replays = Jobs<ReplayRequest>;
-export type Erasures = Jobs<ErasureRequest>;
+export type Replays = Jobs<ReplayRequest, Replay>;
+export type Erasures = Jobs<ErasureRequest, Erasure>;

@@ -332,6 +332,7 @@ export interface DataSpec {
 export interface DataSpecCreate {
   name: string;
   description?: string | null;
+  /** By `type`. text: `title`, `content`. website: `url`, `maxDepth`, `maxPages`, `include`, `exclude`, `requestsPerSecond`. sitemap: `url`, `include`, `exclude`, `requestsPerSecond`. csv, qna_csv: `url`, or by upload. bucket: `url` (s3://, gs://, az://, file://), `prefix`, `endpoint`, `region`, `accessKeyId`, `secretAccessKey`, `sessionToken`, `include`, `exclude`. file: nothing, by upload. Secrets are answered as `***`; a PUT of `***` keeps them. */
   config?: Record<string, any>;
   syncSchedule?: "manual" | "hourly" | "daily" | "weekly";
   tags?: string[];
@@ -352,6 +353,7 @@ export interface DataSpecLink {
 export interface DataSpecUpdate {
   name?: string;
   description?: string | null;
+  /** By `type`. text: `title`, `content`. website: `url`, `maxDepth`, `maxPages`, `include`, `exclude`, `requestsPerSecond`. sitemap: `url`, `include`, `exclude`, `requestsPerSecond`. csv, qna_csv: `url`, or by upload. bucket: `url` (s3://, gs://, az://, file://), `prefix`, `endpoint`, `region`, `accessKeyId`, `secretAccessKey`, `sessionToken`, `include`, `exclude`. file: nothing, by upload. Secrets are answered as `***`; a PUT of `***` keeps them. */
   config?: Record<string, any>;
   syncSchedule?: "manual" | "hourly" | "daily" | "weekly";
   tags?: string[];
@@ -402,6 +404,44 @@ export interface Document {
   bytes: number;
   chunks: number;
   status: string;
+}
+
+/** An erasure; its `result` is there when it has ended */
+export interface Erasure {
+  id: string;
+  status: "queued" | "running" | "succeeded" | "failed";
+  progress: {
+    done: number;
+    total: number | null;
+  };
+  result: ErasureReceipt | JobFailure | null;
+}
+
+/** What an erasure came to */
+export interface ErasureReceipt {
+  erasedAt: string;
+  interactions: number;
+  /** Keys that were destroyed, whole or for single interactions */
+  keys: number;
+  /** What each store held, and holds no longer */
+  stores: {
+    store: string;
+    cleared: number;
+    note: string;
+  }[];
+  /** Webhooks that were sent the words, and must be asked to erase them themselves */
+  receivers: {
+    webhookId: string;
+    deliveries: number;
+  }[];
+  /** What the message broker, backups and model providers may still hold */
+  beyond: string[];
+}
+
+export interface ErasureRequest {
+  userId?: string;
+  sessionId?: string;
+  interactionId?: string;
 }
 
 export interface Feedback {
@@ -481,15 +521,9 @@ export interface Interaction {
   feedbackHistory?: FeedbackHistory[];
 }
 
-/** A job; its `result` is there when it has ended */
-export interface Job {
-  id: string;
-  status: "queued" | "running" | "succeeded" | "failed";
-  progress: {
-    done: number;
-    total: number | null;
-  };
-  result: Record<string, any> | null;
+/** Why a job failed */
+export interface JobFailure {
+  reason: string;
 }
 
 export interface LatencyPoint {
@@ -636,6 +670,108 @@ export interface Provenance {
   }[];
 }
 
+/** A replay; its `result` is there when it has ended */
+export interface Replay {
+  id: string;
+  status: "queued" | "running" | "succeeded" | "failed";
+  progress: {
+    done: number;
+    total: number | null;
+  };
+  result: ReplayReport | null;
+}
+
+/** What a replay came to */
+export interface ReplayReport {
+  summary: {
+    questions: number;
+    answered: number;
+    answeredBefore: number;
+    failed: number;
+  };
+  questions: ReplayedQuestion[];
+  /** Why the replay failed */
+  reason: string | null;
+}
+
+export interface ReplayRequest {
+  /** Which questions, as in the list of interactions; the newest first */
+  filter?: {
+    agentId?: string;
+    sessionId?: string;
+    userId?: string;
+    startDate?: Time;
+    endDate?: Time;
+    answered?: boolean;
+    rating?: "positive" | "negative";
+    reviewStatus?: "accurate" | "edited" | "inaccurate" | "no_answer";
+    status?: "started" | "completed" | "failed";
+    model?: string;
+    documentId?: string;
+    q?: string;
+  };
+  agentVersion?: number;
+  patch?: {
+    name?: string;
+    description?: string | null;
+    status?: "active" | "inactive" | "draft";
+    systemPrompt?: string | null;
+    model?: string;
+    temperature?: number;
+    maxTokens?: number;
+    ragStrategy?: "redwood" | "cedar" | "cypress";
+    topK?: number;
+    minScore?: number | null;
+    minGrounding?: number | null;
+    fallbackMessage?: string;
+    responseStyle?: "concise" | "detailed" | "technical" | null;
+    tone?: string | null;
+    language?: string | null;
+    dataSpecs?: {
+      id: string;
+      enabled?: boolean;
+      tier?: number;
+      tags?: string[];
+    }[];
+    /** A shorthand for enabled `dataSpecs` */
+    dataSpecIds?: string[];
+  };
+  corpus?: "current" | "asOf";
+  limit?: number;
+}
+
+/** A past question and its new answer */
+export interface ReplayedQuestion {
+  interactionId: string;
+  prompt: string | null;
+  answer: string | null;
+  answered: boolean | null;
+  error: {
+    code: string;
+    message: string;
+  } | null;
+  /** As it was answered first */
+  before: {
+    answer: string | null;
+    answered: boolean | null;
+    agentVersion: number | null;
+    latencyMs: number | null;
+    usage: Usage | null;
+    grounding: number | null;
+    /** How many there were */
+    sources: number;
+  };
+  sourcesGained?: SourceName[];
+  sourcesLost?: SourceName[];
+  sourcesKept?: number;
+  latencyMs?: number;
+  usage?: Usage;
+  grounding?: number | null;
+  costUsd?: number | null;
+  agentVersion?: number | null;
+  erased?: true;
+}
+
 export interface Run {
   id: string;
   dataSpecId: string;
@@ -727,6 +863,14 @@ export interface Source {
   snippet: string;
   score: number;
   location: Location;
+}
+
+export interface SourceName {
+  chunkId: string;
+  documentId: string;
+  documentTitle: string;
+  documentUrl: string | null;
+  dataSpecId: string;
 }
 
 export interface StreamEvent {
@@ -958,7 +1102,9 @@ export interface GetAuditEventsQuery {
 
 /** GET /api/audit/consistency */
 export interface GetAuditConsistencyQuery {
+  /** A number of events, as a checkpoint names it */
   from?: number;
+  /** A number of events, as a checkpoint names it */
   to?: number;
 }
 

@@ -32,37 +32,5 @@ export type DeliveryFilters = Omit<schema.GetWebhooksIdDeliveriesQuery, keyof Li
 export type DashboardParams = schema.GetAnalyticsChartsDashboardQuery;
 export type WebhookEvent = schema.WebhookMessage;
 
-/** A replay or an erasure. */
-export interface Job {
-  id: string;
-  status: "queued" | "running" | "succeeded" | "failed";
-  progress: any;
-  result: any;
-}
-export interface ReplayRequest {
-  filter: Record<string, unknown>;
-  agentVersion?: number;
-  patch?: schema.AgentUpdate;
-  corpus?: "current" | "asOf";
-  limit?: number;
-}
-export type ErasureRequest = { userId: string } | { sessionId: string } | { interactionId: string };
-
-export interface AuditProof {
-  leafIndex: number;
-  treeSize: number;
-  leafHash: string;
-  hashes: string[];
-  checkpoint: string;
-}
-export interface AuditCheckpoint {
-  /** A signed note. */
-  checkpoint: string;
-  /** `name+hash+key` */
-  verifierKey: string;
-}
-export interface AuditConsistency {
-  from: number;
-  to: number;
-  hashes: string[];
-}
+/** What goes on in the background, with its report or its receipt. */
+export type Job = schema.Replay | schema.Erasure;

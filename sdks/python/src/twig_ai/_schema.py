@@ -72,6 +72,16 @@ class ApiKeyWithSecret(TypedDict):
     key: str
 
 
+class AuditCheckpoint(TypedDict):
+    """A signed note (C2SP tlog-checkpoint) and the key that checks it."""
+
+    checkpoint: str
+    verifierKey: str
+    handOvers: List[str]
+
+AuditConsistency = TypedDict("AuditConsistency", {"from": int, "to": int, "hashes": List[str]})
+
+
 class AuditEventTarget(TypedDict):
     type: str
     id: str
@@ -81,6 +91,7 @@ class AuditEventContext(TypedDict):
     requestId: Optional[str]
     ip: Optional[str]
     userAgent: Optional[str]
+    eventSha256: str
 
 
 class AuditEvent(TypedDict):
@@ -96,6 +107,16 @@ class AuditEvent(TypedDict):
     changes: List["Change"]
     context: "AuditEventContext"
     hash: str
+
+
+class AuditProof(TypedDict):
+    """That an event is a leaf of the tree whose root is signed (RFC 6962)."""
+
+    leafIndex: int
+    treeSize: int
+    leafHash: str
+    hashes: List[str]
+    checkpoint: str
 
 Change = TypedDict("Change", {"path": str, "from": Any, "to": Any})
 
@@ -280,6 +301,42 @@ class Document(TypedDict):
     status: str
 
 
+class ErasureProgress(TypedDict):
+    done: int
+    total: Optional[int]
+
+
+class Erasure(TypedDict):
+    """An erasure; its `result` is there when it has ended."""
+
+    id: str
+    status: Literal["queued", "running", "succeeded", "failed"]
+    progress: "ErasureProgress"
+    result: Optional[Union["ErasureReceipt", "JobFailure"]]
+
+
+class ErasureReceiptStores(TypedDict):
+    store: str
+    cleared: int
+    note: str
+
+
+class ErasureReceiptReceivers(TypedDict):
+    webhookId: str
+    deliveries: int
+
+
+class ErasureReceipt(TypedDict):
+    """What an erasure came to."""
+
+    erasedAt: str
+    interactions: int
+    keys: int
+    stores: List["ErasureReceiptStores"]
+    receivers: List["ErasureReceiptReceivers"]
+    beyond: List[str]
+
+
 class Feedback(TypedDict):
     rating: Literal["positive", "negative"]
     comment: Optional[str]
@@ -343,6 +400,12 @@ class Interaction(TypedDict):
     erased: NotRequired[Literal[True]]
     provenance: NotRequired[Optional["Provenance"]]
     feedbackHistory: NotRequired[List["FeedbackHistory"]]
+
+
+class JobFailure(TypedDict):
+    """Why a job failed."""
+
+    reason: str
 
 
 class LatencyPoint(TypedDict):
@@ -455,8 +518,75 @@ class Provenance(TypedDict):
     steps: Any
     positions: List[int]
     messagesSha256: Optional[str]
+    messages: Optional[List[Any]]
     costUsd: Optional[float]
     indexes: List["ProvenanceIndexes"]
+
+
+class ReplayProgress(TypedDict):
+    done: int
+    total: Optional[int]
+
+
+class Replay(TypedDict):
+    """A replay; its `result` is there when it has ended."""
+
+    id: str
+    status: Literal["queued", "running", "succeeded", "failed"]
+    progress: "ReplayProgress"
+    result: Optional["ReplayReport"]
+
+
+class ReplayReportSummary(TypedDict):
+    questions: int
+    answered: int
+    answeredBefore: int
+    failed: int
+
+
+class ReplayReport(TypedDict):
+    """What a replay came to."""
+
+    summary: "ReplayReportSummary"
+    questions: List["ReplayedQuestion"]
+    reason: Optional[str]
+
+
+class ReplayedQuestionError(TypedDict):
+    code: str
+    message: str
+
+
+class ReplayedQuestionBefore(TypedDict):
+    """As it was answered first."""
+
+    answer: Optional[str]
+    answered: Optional[bool]
+    agentVersion: Optional[int]
+    latencyMs: Optional[int]
+    usage: Optional["Usage"]
+    grounding: Optional[float]
+    sources: int
+
+
+class ReplayedQuestion(TypedDict):
+    """A past question and its new answer."""
+
+    interactionId: str
+    prompt: Optional[str]
+    answer: Optional[str]
+    answered: Optional[bool]
+    error: Optional["ReplayedQuestionError"]
+    before: "ReplayedQuestionBefore"
+    sourcesGained: NotRequired[List["SourceName"]]
+    sourcesLost: NotRequired[List["SourceName"]]
+    sourcesKept: NotRequired[int]
+    latencyMs: NotRequired[int]
+    usage: NotRequired["Usage"]
+    grounding: NotRequired[Optional[float]]
+    costUsd: NotRequired[Optional[float]]
+    agentVersion: NotRequired[Optional[int]]
+    erased: NotRequired[Literal[True]]
 
 
 class RunProgress(TypedDict):
@@ -539,6 +669,14 @@ class Source(TypedDict):
     snippet: str
     score: float
     location: "Location"
+
+
+class SourceName(TypedDict):
+    chunkId: str
+    documentId: str
+    documentTitle: str
+    documentUrl: Optional[str]
+    dataSpecId: str
 
 
 class UnansweredQuestion(TypedDict):

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, Generic, List, Literal, Mapping, Optiona
 from typing_extensions import NotRequired, Required, TypedDict
 
 from ._schema import *  # noqa: F403
-from ._schema import MessageCompleted, MessageCreated, MessageDelta, MessageSources, Pagination, Run, WebhookMessage
+from ._schema import Erasure, MessageCompleted, MessageCreated, MessageDelta, MessageSources, Pagination, Replay, Run, WebhookMessage
 
 T = TypeVar("T")
 Time = Union[str, date]
@@ -19,6 +19,7 @@ Rating = Literal["positive", "negative"]
 ReviewStatus = Literal["accurate", "edited", "inaccurate", "no_answer"]
 StreamEvent = Union[MessageCreated, MessageSources, MessageDelta, MessageCompleted]
 WebhookEvent = WebhookMessage
+Job = Union[Replay, Erasure]
 #: Is given the run whenever it has moved on.
 OnProgress = Callable[[Run], None]
 
@@ -100,15 +101,6 @@ class InteractionFilters(TypedDict, total=False):
     q: Optional[str]
 
 
-class Job(TypedDict):
-    """A replay or an erasure."""
-
-    id: str
-    status: Literal["queued", "running", "succeeded", "failed"]
-    progress: Any
-    result: Any
-
-
 class WebhookUpdate(TypedDict, total=False):
     url: str
     events: List[str]
@@ -131,19 +123,3 @@ class AuditFilters(TypedDict, total=False):
     from_: Optional[Time]
     to: Optional[Time]
     q: Optional[str]
-
-
-class AuditProof(TypedDict):
-    leafIndex: int
-    treeSize: int
-    leafHash: str
-    hashes: List[str]
-    checkpoint: str
-
-
-class AuditCheckpoint(TypedDict):
-    checkpoint: str
-    verifierKey: str
-
-
-AuditConsistency = TypedDict("AuditConsistency", {"from": int, "to": int, "hashes": List[str]})

@@ -11,7 +11,7 @@ from typing_extensions import Literal, Unpack
 from .. import _core
 from .._core import path
 from ..errors import WaitTimeoutError
-from ..types import Dashboard, Interaction, InteractionFilters, Job, Rating, ReviewStatus, Time
+from ..types import Dashboard, Erasure, Interaction, InteractionFilters, Job, Rating, Replay, ReviewStatus, Time
 from .transport import AsyncPages, AsyncResource, AsyncTransport
 
 FIRST_POLL_S = 0.1
@@ -97,17 +97,17 @@ class AsyncReplays(AsyncResource):
         corpus: Optional[Literal["current", "asOf"]] = None,
         limit: Optional[int] = None,
         idempotency_key: Optional[str] = None,
-    ) -> Job:
+    ) -> Replay:
         """Asks past questions again on another version of their agent; `filter` and `patch` have the API's own names."""
         fields = {"filter": filter, "agent_version": agent_version, "patch": patch, "corpus": corpus, "limit": limit}
         call = _core.post("/api/interactions/replay", _core.given(fields), idempotency_key=idempotency_key)
-        return cast(Job, await self._transport.data(call))
+        return cast(Replay, await self._transport.data(call))
 
-    async def get(self, id: str) -> Job:
-        return cast(Job, await self._transport.data(_core.get(path("interactions", "replays", id))))
+    async def get(self, id: str) -> Replay:
+        return cast(Replay, await self._transport.data(_core.get(path("interactions", "replays", id))))
 
-    async def wait(self, id: str, *, timeout: float = 600.0) -> Job:
-        return await wait_for_job(self._transport, path("interactions", "replays", id), timeout)
+    async def wait(self, id: str, *, timeout: float = 600.0) -> Replay:
+        return cast(Replay, await wait_for_job(self._transport, path("interactions", "replays", id), timeout))
 
 
 class AsyncErasures(AsyncResource):
@@ -118,17 +118,17 @@ class AsyncErasures(AsyncResource):
         session_id: Optional[str] = None,
         interaction_id: Optional[str] = None,
         idempotency_key: Optional[str] = None,
-    ) -> Job:
+    ) -> Erasure:
         """Erases one subject's personal text for good; give one of the three."""
         body = _core.given({"user_id": user_id, "session_id": session_id, "interaction_id": interaction_id})
-        return cast(Job, await self._transport.data(_core.post("/api/privacy/erasures", body, idempotency_key=idempotency_key)))
+        return cast(Erasure, await self._transport.data(_core.post("/api/privacy/erasures", body, idempotency_key=idempotency_key)))
 
-    async def get(self, id: str) -> Job:
-        return cast(Job, await self._transport.data(_core.get(path("privacy", "erasures", id))))
+    async def get(self, id: str) -> Erasure:
+        return cast(Erasure, await self._transport.data(_core.get(path("privacy", "erasures", id))))
 
-    async def wait(self, id: str, *, timeout: float = 600.0) -> Job:
+    async def wait(self, id: str, *, timeout: float = 600.0) -> Erasure:
         """The job when it has ended; its `result` is the receipt."""
-        return await wait_for_job(self._transport, path("privacy", "erasures", id), timeout)
+        return cast(Erasure, await wait_for_job(self._transport, path("privacy", "erasures", id), timeout))
 
 
 class AsyncPrivacy:
