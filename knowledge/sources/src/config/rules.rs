@@ -113,7 +113,7 @@ impl Check<'_> {
 
     fn whole(&mut self, field: &str, least: u64, most: u64) {
         if let Some(value) = self.fields.get(field)
-            && !value.as_u64().is_some_and(|number| (least..=most).contains(&number))
+            && !value.as_f64().is_some_and(|number| number.fract() == 0.0 && (least as f64..=most as f64).contains(&number))
         {
             self.wrong(field, format!("must be a whole number from {least} to {most}"));
         }

@@ -28,7 +28,8 @@ const NO_PAGES: [&str; 40] = [
 ];
 
 pub(super) async fn fetch(job: &Job<'_>) -> Result<(), FetchError> {
-    let number = |field: &str, default| job.source.config.get(field).and_then(Value::as_u64).unwrap_or(default);
+    // Checked to be whole, but 3.0 is as whole as 3.
+    let number = |field: &str, default| job.source.config.get(field).and_then(Value::as_f64).map_or(default, |number| number as u64);
     let (max_depth, max_pages) = (number("maxDepth", DEFAULT_MAX_DEPTH), number("maxPages", DEFAULT_MAX_PAGES));
     let start = canonical(job.url()?);
     let mut crawl = Crawl::begin(job, start.clone(), max_pages).await?;
