@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import uuid
 from pathlib import Path
 from typing import Any, Set
@@ -146,10 +148,32 @@ def test_an_audit_event_has_its_proof(twig: Any, routes: Set[str]) -> None:
     [event] = twig.audit.list(target=agent["id"]).page()["data"]
     proof = twig.audit.proof(event["id"])
     assert proof["leafHash"] == event["hash"] and proof["leafIndex"] < proof["treeSize"]
+    covered, root = proof["checkpoint"].splitlines()[1:3]
+    assert (int(covered), base64.b64decode(root)) == (proof["treeSize"], root_of(proof))
     signed = twig.audit.checkpoint()
     size = int(signed["checkpoint"].splitlines()[1])
     assert size >= proof["treeSize"] and signed["verifierKey"].count("+") >= 2
-    assert twig.audit.consistency(1, size)["to"] == size
+    consistency = twig.audit.consistency(1, size)
+    assert consistency["to"] == size and consistency["hashes"]
+
+
+def root_of(proof: Any) -> bytes:
+    """RFC 9162 §2.1.3.2: the root that the leaf and the path to it come to."""
+
+    def node(left: bytes, right: bytes) -> bytes:
+        return hashlib.sha256(b"\x01" + left + right).digest()
+
+    index, last, root = proof["leafIndex"], proof["treeSize"] - 1, base64.b64decode(proof["leafHash"])
+    for sibling in map(base64.b64decode, proof["hashes"]):
+        if index % 2 or index == last:
+            root = node(sibling, root)
+            while index % 2 == 0 and index:
+                index, last = index // 2, last // 2
+        else:
+            root = node(root, sibling)
+        index, last = index // 2, last // 2
+    assert last == 0
+    return root
 
 
 def test_personal_text_is_erased(twig: Any, agent_id: str, routes: Set[str]) -> None:
@@ -157,16 +181,25 @@ def test_personal_text_is_erased(twig: Any, agent_id: str, routes: Set[str]) -> 
     user = str(uuid.uuid4())
     asked = twig.chat.create(prompt=QUESTION, agent_id=agent_id, user_id=user)
     job = twig.privacy.erasures.create(user_id=user)
-    assert twig.privacy.erasures.wait(job["id"])["status"] == "succeeded"
+    ended = twig.privacy.erasures.wait(job["id"])
+    assert (ended["status"], ended["result"]["interactions"], ended["progress"]["done"]) == ("succeeded", 1, ended["progress"]["total"])
+    assert twig.privacy.erasures.get(job["id"]) == ended
     erased = twig.interactions.get(asked["id"])
     assert erased["prompt"] is None and erased["erased"]
+    with pytest.raises(twig_ai.NotFoundError):
+        twig.chat.resume(asked["id"]).final()
+    with pytest.raises(twig_ai.InvalidRequestError):
+        twig.privacy.erasures.create(user_id=user, session_id="both")
 
 
 def test_past_questions_are_asked_again(twig: Any, agent_id: str, routes: Set[str]) -> None:
     needs(routes, "/api/interactions/replay")
     twig.chat.create(prompt=QUESTION, agent_id=agent_id)
     job = twig.replays.create(filter={"agentId": agent_id}, patch={"topK": 2}, corpus="current", limit=1)
-    assert twig.replays.wait(job["id"])["status"] == "succeeded"
+    ended = twig.replays.wait(job["id"])
+    assert (ended["status"], ended["result"]["summary"]["questions"]) == ("succeeded", 1)
+    [question] = ended["result"]["questions"]
+    assert question["answered"] and question["before"]["answer"]
 
 
 def test_the_dashboard_counts_what_was_asked(twig: Any, agent_id: str) -> None:

@@ -15,6 +15,7 @@ import { buildSync } from "esbuild";
 import { chromium } from "playwright-core";
 import { examples } from "./examples.mjs";
 import { proxy } from "./proxy.mjs";
+import { readme } from "./readme.mjs";
 import { listen, start } from "./server.mjs";
 
 const MAX_BUNDLE_BYTES = 12_000;
@@ -114,6 +115,7 @@ try {
   if (existsSync(browser)) await inBrowser(context);
   else console.log(`SKIPPED chromium: there is no ${browser} (Debian's package chromium)`);
   failures += await examples(server);
+  failures += readme(server);
 } finally {
   between.closeAllConnections();
   between.close();

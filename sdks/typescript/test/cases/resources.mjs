@@ -175,9 +175,10 @@ export default [
     const { checkpoint, verifierKey } = await audit.checkpoint();
     const size = Number(checkpoint.split("\n")[1]);
     ok(size >= proof.treeSize && verifierKey.split("+").length >= 3);
-    ok(Array.isArray((await audit.consistency({ from: 1, to: size })).hashes));
+    const consistency = await audit.consistency({ from: 1, to: size });
+    ok(consistency.to === size && consistency.hashes.length > 0);
   }, "/api/audit/checkpoint"],
-  ["personal text is erased, with a receipt", async ({ client, agentId }) => {
+  ["personal text is erased, with a receipt", async ({ client, agentId, sdk }) => {
     const { chat, privacy, interactions } = client();
     const userId = unique("erased");
     const { id } = await chat.create({ prompt, agentId, userId });
@@ -186,12 +187,18 @@ export default [
     equal(ended.status, "succeeded");
     const erased = await interactions.get(id);
     equal([erased.prompt, erased.erased], [null, true]);
+    equal([ended.result.interactions, ended.progress.done], [1, ended.progress.total]);
+    equal((await privacy.erasures.get(job.id)).result, ended.result);
+    await throws(() => chat.resume(id).final(), sdk.NotFoundError);
+    await throws(() => privacy.erasures.create({ userId, sessionId: "both" }), sdk.InvalidRequestError);
   }, "/api/privacy/erasures"],
   ["past questions are asked again of another version", async ({ client, agentId }) => {
     const { chat, replays } = client();
     await chat.create({ prompt, agentId });
     const job = await replays.create({ filter: { agentId }, patch: { topK: 2 }, corpus: "current", limit: 1 });
-    equal((await replays.wait(job.id)).status, "succeeded");
+    const ended = await replays.wait(job.id);
+    equal([ended.status, ended.result.summary.questions, ended.result.questions.length], ["succeeded", 1, 1]);
+    ok(ended.result.questions[0].answered && ended.result.questions[0].before.answer);
   }, "/api/interactions/replay"],
   ["errors carry what the server said", async ({ client, agentId, sdk }) => {
     const error = await throws(() => client().chat.create({ prompt, agentId, temperature: 9 }), sdk.InvalidRequestError, { code: "invalid_request", status: 400, attempts: 1 });
