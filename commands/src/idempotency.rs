@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use twig_domain::{Timestamp, id::OrgId};
 
 use crate::{
-    database::{Database, Engine, Session, StoreError},
+    database::{Database, Engine, Session, StoreError, postgres::PROCESS},
     ids::random_bytes,
     log::LogError,
     vault::Vault,
@@ -96,7 +96,7 @@ impl Idempotency {
     /// The keys that stand beside a log. Outcomes are synced by the append; a lost answer is made good by its position.
     #[must_use]
     pub fn new(database: Database, vault: Vault) -> Self {
-        let owner = u128::from_be_bytes(random_bytes()).to_string();
+        let owner = format!("{}/{:032x}", &*PROCESS, u128::from_be_bytes(random_bytes()));
         Self { running: Arc::default(), database, vault, owner }
     }
 
@@ -156,10 +156,12 @@ impl Idempotency {
     }
 }
 
-/// Takes a key for this process where no other has it.
+/// Takes a key for this process where no other that lives has it. It is a courtesy to requests that run at once: two appends never both stand.
 fn claim(session: &mut Session, organization: &str, key: &str, owner: &str, now: Timestamp) -> Result<bool, StoreError> {
     let sql = "INSERT INTO idempotency_running AS r (organization, key, owner, until) VALUES (?1, ?2, ?3, ?4) \
-               ON CONFLICT (organization, key) DO UPDATE SET owner = excluded.owner, until = excluded.until WHERE r.owner = excluded.owner OR r.until <= ?5";
+               ON CONFLICT (organization, key) DO UPDATE SET owner = excluded.owner, until = excluded.until \
+               WHERE r.owner = excluded.owner OR r.until <= ?5 \
+                  OR NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE application_name = split_part(r.owner, '/', 1))";
     let values = [organization.into(), key.into(), owner.into(), now.plus_seconds(CLAIM_S).millis().into(), now.millis().into()];
     Ok(session.execute(sql, &values)? > 0)
 }

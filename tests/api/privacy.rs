@@ -7,22 +7,22 @@ use twig_tests::{Api, Server, eventually, log::holding, model::Model};
 
 use crate::{start, text_spec};
 
-/// Words that stand nowhere else. They are asked for in a way that is answered with a passage, and are part of a text that would not be searched for.
-const PROMPT: &str = "Within how many days are refunds granted? Says quokkaprompt";
+/// Words that stand nowhere else: the passage that answers has others.
+const PROMPT: &str = "Within how many days are refunds granted to quokka customers";
 const USER: &str = "quokkauser@example.com";
 const METADATA: &str = "quokkametadata";
 const COMMENT: &str = "quokkacomment says it is wrong";
 const CORRECTED: &str = "quokkacorrected answer";
 
 fn agent(server: &Server, api: &Api, model: &str) -> Value {
-    let spec = text_spec(server, api, "Refund policy", "Refunds are granted within thirty days of purchase.");
+    let spec = text_spec(server, api, "Refund policy", "Customers, quokka or koala, are granted refunds within thirty days of purchase.");
     api.ok(server, "POST", "/api/agents", Some(&json!({"name": "a", "model": model, "dataSpecIds": [spec]})), 201)["id"].clone()
 }
 
 fn ask(server: &Server, api: &Api, body: &Value, key: &str) -> Value {
     let sent = api.http.post(format!("{}/api/chat", server.url)).bearer_auth(&api.key).header("idempotency-key", key).json(body).send().unwrap();
     let answer: Value = sent.json().unwrap();
-    assert!(answer["data"]["id"].is_string(), "{answer}");
+    assert_eq!(answer["data"]["answered"], true, "{answer}");
     answer["data"].clone()
 }
 
@@ -53,9 +53,10 @@ fn after_an_erasure_no_file_holds_the_words_and_counts_and_proofs_are_what_they_
     let mut server = Server::start(&folder.path().join("data"), &["--model-base-url", &model.url]);
     let api = server.organization("privacy");
     let agent = agent(&server, &api, "quick");
-    let words = |n: usize| json!({"prompt": format!("{PROMPT} {n}"), "agentId": agent, "userId": USER, "metadata": {"where": METADATA}});
-    let mine: Vec<Value> = (0..40).map(|n| ask(&server, &api, &words(n), &format!("k{n}"))).collect();
-    let other = ask(&server, &api, &json!({"prompt": "Within how many days are refunds granted to koala?", "agentId": agent, "userId": "koala"}), "other");
+    let words = json!({"prompt": format!("{PROMPT}?"), "agentId": agent, "userId": USER, "metadata": {"where": METADATA}});
+    let mine: Vec<Value> = (0..40).map(|n| ask(&server, &api, &words, &format!("k{n}"))).collect();
+    let other =
+        ask(&server, &api, &json!({"prompt": "Within how many days are refunds granted to koala customers?", "agentId": agent, "userId": "koala"}), "other");
     for id in mine.iter().take(5).map(|answer| &answer["id"]) {
         let feedback = json!({"interactionId": id, "rating": "negative", "comment": COMMENT, "correctedResponse": CORRECTED});
         api.ok(&server, "POST", "/api/interactions/feedback", Some(&feedback), 201);
@@ -87,7 +88,7 @@ fn after_an_erasure_no_file_holds_the_words_and_counts_and_proofs_are_what_they_
     assert!(interaction(&server, &api, &other["id"])["prompt"].as_str().unwrap().contains("koala"), "nobody else's words are touched");
     assert_eq!((total(&server, &api), dashboard(&server)), (before, figures));
     assert_eq!(api.ok(&server, "GET", &format!("/api/audit/events/{}", event["id"].as_str().unwrap()), None, 200), event);
-    let again = api.http.post(format!("{}/api/chat", server.url)).bearer_auth(&api.key).header("idempotency-key", "k1").json(&words(1)).send().unwrap();
+    let again = api.http.post(format!("{}/api/chat", server.url)).bearer_auth(&api.key).header("idempotency-key", "k1").json(&words).send().unwrap();
     assert_eq!(again.status(), 200, "the answer is made again of what is left, and the question is not asked twice");
     let again: Value = again.json().unwrap();
     assert_eq!((&again["data"]["id"], &again["data"]["response"], &again["data"]["erased"]), (&mine[1]["id"], &Value::Null, &json!(true)), "{again}");
@@ -108,9 +109,9 @@ fn after_an_erasure_no_file_holds_the_words_and_counts_and_proofs_are_what_they_
 fn one_interaction_or_one_session_can_be_erased_among_others_of_the_same_user() {
     let (_folder, server, api) = start();
     let agent = agent(&server, &api, "extractive");
-    let say = |session: &str, n: usize| json!({"prompt": format!("{PROMPT} {n}?"), "agentId": agent, "userId": USER, "sessionId": session});
+    let say = |session: &str| json!({"prompt": format!("{PROMPT}?"), "agentId": agent, "userId": USER, "sessionId": session});
     let asked: Vec<Value> =
-        ["one", "one", "two", "two"].iter().enumerate().map(|(n, session)| ask(&server, &api, &say(session, n), &format!("s{n}"))["id"].clone()).collect();
+        ["one", "one", "two", "two"].iter().enumerate().map(|(n, session)| ask(&server, &api, &say(session), &format!("s{n}"))["id"].clone()).collect();
     let nobody = ask(&server, &api, &json!({"prompt": "How many days for refunds?", "agentId": agent, "sessionId": "two"}), "n")["id"].clone();
     let readable = || asked.iter().chain([&nobody]).map(|id| interaction(&server, &api, id)["prompt"].is_string()).collect::<Vec<_>>();
 
@@ -141,7 +142,7 @@ fn an_erasure_goes_on_after_kill_9() {
     let (_folder, mut server, api) = start();
     let agent = agent(&server, &api, "extractive");
     for n in 0..20 {
-        ask(&server, &api, &json!({"prompt": format!("{PROMPT} {n}?"), "agentId": agent, "userId": USER}), &format!("k{n}"));
+        ask(&server, &api, &json!({"prompt": format!("{PROMPT}?"), "agentId": agent, "userId": USER}), &format!("k{n}"));
     }
     let job = api.ok(&server, "POST", "/api/privacy/erasures", Some(&json!({"userId": USER})), 202);
     server.restart();

@@ -20,7 +20,6 @@ use twig_projections::{Deliveries, JobKind, Spoken, ViewError};
 use crate::{Workers, meta};
 
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-const LEASE_S: i64 = 120;
 const MAX_VIEW_WAIT: Duration = Duration::from_secs(60);
 const STEPS: u64 = 6;
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -61,7 +60,8 @@ pub async fn run(eraser: Eraser, cancel: CancellationToken) {
         match eraser.workers.views.open_jobs(JobKind::Erasure).await {
             Ok(jobs) => {
                 for (organization, id) in jobs {
-                    if let Err(error) = eraser.take(organization, id).await {
+                    let ended = eraser.workers.holding(organization, id, eraser.carry_out(organization, id)).await;
+                    if let Err(error) = ended.map_err(EraseError::View).and_then(|ended| ended.unwrap_or(Ok(()))) {
                         tracing::error!(%error, job = %id, "an erasure could not be carried out; it is tried again");
                         tokio::time::sleep(RETRY_AFTER).await;
                     }
@@ -77,11 +77,7 @@ pub async fn run(eraser: Eraser, cancel: CancellationToken) {
 }
 
 impl Eraser {
-    async fn take(&self, organization: OrgId, id: JobId) -> Result<(), EraseError> {
-        let Workers { views, clock, owner, .. } = &self.workers;
-        if !views.claim_job(organization, id, owner.clone(), clock.now(), LEASE_S).await? {
-            return Ok(());
-        }
+    async fn carry_out(&self, organization: OrgId, id: JobId) -> Result<(), EraseError> {
         let scope = self.log.read_stream("Erasure", &id.to_string(), 0).await?.first().and_then(|first| match first.event() {
             Ok(twig_domain::Event::Erasure(ErasureEvent::ErasureRequested { scope, .. })) => Some(scope),
             _ => None,
@@ -96,11 +92,7 @@ impl Eraser {
     }
 
     async fn erase(&self, organization: OrgId, id: JobId, scope: &ErasureScope) -> Result<Receipt, EraseError> {
-        let step = async |done: u64| -> Result<(), EraseError> {
-            let Workers { views, clock, owner, .. } = &self.workers;
-            views.claim_job(organization, id, owner.clone(), clock.now(), LEASE_S).await?;
-            Ok(views.report_job(organization, id, done, STEPS).await?)
-        };
+        let step = async |done: u64| -> Result<(), EraseError> { Ok(self.workers.views.report_job(organization, id, done, STEPS).await?) };
         step(0).await?;
         let (spoken, keys) = self.destroy_keys(organization, scope).await?;
         step(1).await?;

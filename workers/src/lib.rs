@@ -5,6 +5,7 @@
 pub mod deliverer;
 pub mod eraser;
 mod ingester;
+mod jobs;
 pub mod notary;
 mod questions;
 #[cfg(feature = "kafka")]

@@ -13,8 +13,6 @@ use twig_projections::{JobKind, ViewError};
 use crate::{Workers, meta};
 
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// Longer than one answer takes.
-const LEASE_S: i64 = 300;
 
 #[derive(Debug, thiserror::Error)]
 enum Failed {
@@ -29,7 +27,8 @@ pub async fn run(workers: Workers, cancel: CancellationToken) {
         match workers.views.open_jobs(JobKind::Replay).await {
             Ok(jobs) => {
                 for (organization, id) in jobs {
-                    if let Err(error) = take(&workers, organization, id, &cancel).await {
+                    let ended = workers.holding(organization, id, carry_out(&workers, organization, id, &cancel)).await;
+                    if let Err(error) = ended.map_err(Failed::View).and_then(|ended| ended.unwrap_or(Ok(()))) {
                         tracing::error!(%error, job = %id, "a replay stopped; it is tried again");
                     }
                 }
@@ -43,14 +42,10 @@ pub async fn run(workers: Workers, cancel: CancellationToken) {
     }
 }
 
-async fn take(workers: &Workers, organization: OrgId, id: JobId, cancel: &CancellationToken) -> Result<(), Failed> {
-    let claim = || workers.views.claim_job(organization, id, workers.owner.clone(), workers.clock.now(), LEASE_S);
-    if !claim().await? {
-        return Ok(());
-    }
+async fn carry_out(workers: &Workers, organization: OrgId, id: JobId, cancel: &CancellationToken) -> Result<(), Failed> {
     let Some((plan, done)) = workers.views.replay_plan(organization, id).await? else { return Ok(()) };
     for interaction in plan.interactions.iter().filter(|interaction| !done.contains(interaction)) {
-        if cancel.is_cancelled() || !claim().await? {
+        if cancel.is_cancelled() {
             return Ok(());
         }
         let question = Box::new(workers.knowledge.replay(organization, *interaction, &plan).await);

@@ -14,8 +14,9 @@ use twig_domain::{Timestamp, id::OrgId, organization::Limits};
 use super::{Counts, DAY_S, MINUTE_S, Standing, Window, standing};
 
 const DDL: &str = include_str!("../../../schemas/sql/postgres/limits.sql");
-/// A lease is this part of its limit.
+/// A lease is this part of its limit, and never more than [`MAX_LEASE`] requests: a process that dies takes one with it.
 const LEASE_PART: u64 = 10;
+const MAX_LEASE: u64 = 50;
 /// How often one request asks: once, and again where others of this process used up what it got.
 const MAX_ASKED: usize = 4;
 
@@ -139,7 +140,7 @@ impl SharedLimiter {
     async fn lease(&self, organization: OrgId, limits: Limits, now: Timestamp) -> Result<bool, StoreError> {
         let held = self.held().get(&organization).copied().unwrap_or_default().at(now);
         let (minute, day) = starts(now);
-        let want = |lease: Lease, limit: u64| if lease.left == 0 { (limit / LEASE_PART).max(1) } else { 0 };
+        let want = |lease: Lease, limit: u64| if lease.left == 0 { (limit / LEASE_PART).clamp(1, MAX_LEASE) } else { 0 };
         let (minute_want, day_want) = (want(held.minute, limits.per_minute), want(held.day, limits.per_day));
         let values =
             [organization.to_string().into(), minute.into(), minute_want.into(), limits.per_minute.into(), day.into(), day_want.into(), limits.per_day.into()];

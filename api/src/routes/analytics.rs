@@ -177,7 +177,8 @@ async fn dashboard(request: Arc<Request>) -> Answer {
     }
     let buckets = buckets(&range, granularity)?;
     let (from, to, previous_from) = (at(&range.from), at(&range.to), at(&range.previous_from));
-    let Dashboard { position, summary, charts } = request.app.views.dashboard(organization, &stamp, DashboardQuery { from, to, previous_from, agent, buckets }).await?;
+    let Dashboard { position, summary, charts } =
+        request.app.views.dashboard(organization, &stamp, DashboardQuery { from, to, previous_from, agent, buckets }).await?;
     let newest = request.app.log.read(position.saturating_sub(1), 1).await.map_err(Problem::internal)?;
     let recorded_at = newest.first().map(|event| event.recorded_at);
     let behind = request.app.head() > position;

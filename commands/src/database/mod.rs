@@ -5,7 +5,7 @@
 //! transaction where it writes. PostgreSQL's sockets live on a small runtime of their own, so a closure may wait for them from any thread.
 
 mod error;
-mod postgres;
+pub(crate) mod postgres;
 mod session;
 mod sqlite;
 mod value;

@@ -13,6 +13,7 @@ use sqlx::{
 };
 
 use super::{Row, Session, StoreError, Value};
+use crate::ids::random_bytes;
 
 /// Connections of one pool.
 pub const MAX_CONNECTIONS: u32 = 16;
@@ -24,6 +25,8 @@ const LOCK_TIMEOUT_MS: u32 = 15_000;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS: u32 = 60_000;
 const MAX_CACHED_STATEMENTS: usize = 256;
 const IO_THREADS: usize = 2;
+/// What PostgreSQL knows every connection of this process by (`pg_stat_activity.application_name`): others see by it whether the process lives.
+pub(crate) static PROCESS: LazyLock<String> = LazyLock::new(|| format!("twig {:032x}", u128::from_be_bytes(random_bytes())));
 /// One advisory lock for all DDL, so that processes that start together do not make the same table at once.
 const DDL_LOCK: i64 = 0x7477_6967_0000_0001;
 
@@ -42,7 +45,7 @@ impl PostgresPool {
     /// A pool of connections, of which the first is made now. `role` is taken on by every connection (row-level security is for roles that own nothing).
     pub fn connect(url: &str, role: Option<&'static str>) -> Result<Self, StoreError> {
         let options: PgConnectOptions = url.parse()?;
-        let options = options.statement_cache_capacity(MAX_CACHED_STATEMENTS).application_name("twig").options([
+        let options = options.statement_cache_capacity(MAX_CACHED_STATEMENTS).application_name(&PROCESS).options([
             ("statement_timeout", STATEMENT_TIMEOUT_MS.to_string()),
             ("lock_timeout", LOCK_TIMEOUT_MS.to_string()),
             ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT_MS.to_string()),
