@@ -101,7 +101,10 @@ impl Server {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let org = self.cli(&["orgs", "create", name, "--plan", "enterprise", "--per-minute", "1000000", "--per-day", "100000000"]);
         let org = org["id"].as_str().unwrap().to_owned();
-        Api { key: self.key(&org, "admin"), org, http: Client::new() }
+        let api = Api { key: self.key(&org, "admin"), org, http: Client::new() };
+        // A broker's new topic takes its first reader some seconds.
+        eventually(|| (api.request(self, "GET", "/api/agents", None).status() == 200).then_some(()));
+        api
     }
 
     pub fn key(&self, org: &str, scopes: &str) -> String {

@@ -43,6 +43,7 @@ pub fn holding(folder: &Path, words: &str) -> Vec<String> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     found.extend(runtime.block_on(tables_with(&stores::database(folder), words)));
+    found.extend(clickhouse_tables_with(&stores::clickhouse(folder), words));
     found
 }
 
@@ -72,6 +73,21 @@ async fn tables_with(url: &str, words: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// ClickHouse's tables with a row that holds the words, by the raw bytes of its columns.
+fn clickhouse_tables_with(url: &str, words: &str) -> Vec<String> {
+    let (server, database) = url.rsplit_once('/').unwrap();
+    let ask = |sql: String| {
+        let answer = reqwest::blocking::Client::new().post(format!("{server}/?database={database}")).body(sql).send().unwrap();
+        assert!(answer.status().is_success(), "ClickHouse: {}", answer.text().unwrap());
+        answer.bytes().unwrap()
+    };
+    let tables = ask(format!("SELECT name FROM system.tables WHERE database = '{database}' AND engine NOT LIKE '%View' FORMAT TSV"));
+    let tables = String::from_utf8(tables.to_vec()).unwrap();
+    assert!(tables.lines().count() > 0, "the figures stand in ClickHouse");
+    let holds = |table: &str| ask(format!("SELECT * FROM {table} FORMAT RowBinary")).windows(words.len()).any(|window| window == words.as_bytes());
+    tables.lines().filter(|table| holds(table)).map(|table| format!("ClickHouse's {table}")).collect()
 }
 
 /// A statement on one of a data folder's stores, or on the database that stands for them, as a damage would do it.

@@ -1,8 +1,9 @@
-//! Which stores the binary stands on: files in its data folder or, where `TWIG_TEST_STORES` is `postgres`, a database of its own for each data folder. The same
-//! tests run on both.
+//! What the binary stands on: files in its data folder or, where `TWIG_TEST_STORES` is `servers`, a database of its own in PostgreSQL, a topic in Kafka and a
+//! database in ClickHouse for each data folder. The same tests run on both.
 
 use std::{
     collections::HashMap,
+    ops::Not,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -10,24 +11,47 @@ use std::{
 /// Base64 of 32 bytes, the same for all nodes on a database.
 const MASTER_KEY: &str = "dHdpZyB0ZXN0cyB0d2lnIHRlc3RzIHR3aWcgdGVzdHM=";
 
-#[must_use]
-pub fn on_postgres() -> bool {
-    std::env::var("TWIG_TEST_STORES").is_ok_and(|stores| stores == "postgres")
-}
+/// Few, so that a broker has room for the topics of a whole test run.
+const PARTITIONS: &str = "3";
 
 /// Whether a test of the files themselves has any here.
 #[must_use]
 pub fn on_files() -> bool {
-    !on_postgres()
+    std::env::var("TWIG_TEST_STORES").is_ok_and(|stores| stores == "servers").not()
+}
+
+/// What stands for one data folder.
+#[derive(Clone)]
+struct Servers {
+    database: String,
+    brokers: String,
+    topic: String,
+    clickhouse: String,
+}
+
+fn servers(folder: &Path) -> Servers {
+    static KNOWN: Mutex<Option<HashMap<PathBuf, Servers>>> = Mutex::new(None);
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let had = "tests/run asks for servers only where all three are to be had";
+    let fresh = || Servers {
+        database: twig_test_servers::postgres_url().expect(had),
+        brokers: twig_test_servers::kafka_brokers().expect(had),
+        topic: twig_test_servers::unique("twig.events"),
+        clickhouse: twig_test_servers::clickhouse_url().expect(had),
+    };
+    known.get_or_insert_default().entry(folder.to_owned()).or_insert_with(fresh).clone()
 }
 
 /// The database that stands for a data folder.
 #[must_use]
 pub fn database(folder: &Path) -> String {
-    static DATABASES: Mutex<Option<HashMap<PathBuf, String>>> = Mutex::new(None);
-    let mut known = DATABASES.lock().unwrap_or_else(PoisonError::into_inner);
-    let fresh = || twig_test_servers::postgres_url().expect("tests/run asks for these stores only where PostgreSQL is to be had");
-    known.get_or_insert_default().entry(folder.to_owned()).or_insert_with(fresh).clone()
+    servers(folder).database
+}
+
+/// The analytics database that stands beside it, as `http://host:port/database`.
+#[must_use]
+pub fn clickhouse(folder: &Path) -> String {
+    servers(folder).clickhouse
 }
 
 /// What the binary needs in its environment.
@@ -36,6 +60,14 @@ pub fn variables(folder: &Path) -> Vec<(&'static str, String)> {
     if on_files() {
         return Vec::new();
     }
-    let url = database(folder);
-    vec![("TWIG_EVENTS_URL", url.clone()), ("TWIG_VIEWS_URL", url), ("TWIG_MASTER_KEY", MASTER_KEY.to_owned())]
+    let Servers { database, brokers, topic, clickhouse } = servers(folder);
+    vec![
+        ("TWIG_EVENTS_URL", database.clone()),
+        ("TWIG_VIEWS_URL", database),
+        ("TWIG_KAFKA_BROKERS", brokers),
+        ("TWIG_KAFKA_TOPIC", topic),
+        ("TWIG_KAFKA_PARTITIONS", PARTITIONS.to_owned()),
+        ("TWIG_CLICKHOUSE_URL", clickhouse),
+        ("TWIG_MASTER_KEY", MASTER_KEY.to_owned()),
+    ]
 }
