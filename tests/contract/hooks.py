@@ -31,8 +31,8 @@ UNSTATEABLE = [
     r"would make more than \d+ points; take a coarser one", r"the last user message must have 1 to 32000 characters", r"can't be changed; make a new data spec",
     # What depends on time and its zones.
     r"must be in the future", r"must be within the years that can be counted", r"is outside the years that can be counted", r"must be an IANA time zone such as Europe/Berlin",
-    # What depends on the network, or takes a parser of addresses to see.
-    r"must be an absolute URL", r"must be https; http is allowed to loopback only", r"must not carry a user name or password; use headers", r"(.|\n)* could not be resolved.*",
+    # What depends on the network, on a setting of the server, or takes a parser of addresses to see.
+    r"must be an absolute URL", r"must be an https URL", r"must be https; http is allowed to loopback only", r"must not carry a user name or password; use headers", r"(.|\n)* could not be resolved.*",
     r"its address is private, loopback, link-local or otherwise not on the public internet", r"is reserved",
 ]  # fmt: skip
 #: Reasons of a `config` that a schema cannot state; that of a PUT is of a type that the request does not name.
