@@ -1,0 +1,88 @@
+//! The real binary on a folder of its own, and the other servers that contenders run. Each ends with its value.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use serde_json::Value;
+
+/// The built binary, which `run` names.
+pub fn binary() -> Option<PathBuf> {
+    std::env::var_os("TWIG_BIN").map(PathBuf::from)
+}
+
+pub struct Server {
+    pub url: String,
+    child: Child,
+}
+
+impl Server {
+    /// Starts a server that prints the line `listening on URL`.
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let url = lines.find_map(|line| line.strip_prefix("listening on ").map(str::to_owned)).expect("the server says where it listens");
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { url, child }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The product with one organization whose limits nobody reaches.
+pub struct Twig {
+    pub server: Server,
+    pub folder: PathBuf,
+    pub organization: String,
+    pub key: String,
+    variables: Vec<(String, String)>,
+}
+
+impl Twig {
+    /// `variables` are settings, such as `TWIG_EVENTS_URL`.
+    pub fn start(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Option<Self> {
+        let variables: Vec<(String, String)> = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut command = Command::new(binary()?);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--log-level", "error", "--data-dir"]).arg(folder).args(arguments).envs(variables.clone());
+        let server = Server::start(&mut command);
+        let mut twig = Self { server, folder: folder.to_owned(), organization: String::new(), key: String::new(), variables };
+        let made = twig.cli(&["orgs", "create", "bench", "--plan", "enterprise", "--per-minute", "1000000000", "--per-day", "1000000000"]);
+        twig.organization = made["id"].as_str().unwrap().to_owned();
+        let made = twig.cli(&["keys", "create", "--org", &twig.organization, "--name", "bench", "--scopes", "admin"]);
+        twig.key = made["key"].as_str().unwrap().to_owned();
+        Some(twig)
+    }
+
+    pub fn cli(&self, arguments: &[&str]) -> Value {
+        let mut command = Command::new(binary().unwrap());
+        let output = command.args(arguments).args(["--json", "--data-dir"]).arg(&self.folder).envs(self.variables.clone()).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    pub fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        let client = reqwest::blocking::Client::new();
+        let request = client.request(method.parse().unwrap(), format!("{}{path}", self.server.url)).bearer_auth(&self.key);
+        let response = body.map_or_else(|| request.try_clone().unwrap(), |body| request.try_clone().unwrap().json(body)).send().unwrap();
+        let (status, body) = (response.status(), response.json::<Value>().unwrap());
+        assert!(status.is_success(), "{method} {path}: {status} {body}");
+        body["data"].clone()
+    }
+}
+
+/// The Python of the peers, which `run` has made.
+pub fn python() -> Option<PathBuf> {
+    std::env::var_os("TWIG_BENCH_PYTHON").map(PathBuf::from)
+}
+
+/// A script that stands beside this file.
+pub fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(name)
+}
