@@ -62,13 +62,17 @@ fn head(bytes: &[u8]) -> Option<(u16, usize, usize)> {
 }
 
 pub fn get(url: &str, path: &str, key: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {key}\r\naccept: application/json\r\n\r\n", authority(url)).into_bytes()
+    request("GET", url, path, key, "")
 }
 
 pub fn post(url: &str, path: &str, key: &str, body: &str) -> Vec<u8> {
+    request("POST", url, path, key, body)
+}
+
+pub fn request(method: &str, url: &str, path: &str, key: &str, body: &str) -> Vec<u8> {
     let (host, length) = (authority(url), body.len());
-    format!("POST {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")
-        .into_bytes()
+    let content = if body.is_empty() { String::new() } else { format!("content-type: application/json\r\ncontent-length: {length}\r\n") };
+    format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\n{content}\r\n{body}").into_bytes()
 }
 
 /// The same request over so many connections until the pass is over; every answer is checked.

@@ -1,11 +1,16 @@
 //! The rows of the suite. `./tests/bench/run` builds what they need and names what is not there; by hand:
 //!
 //! `peers [--rounds N] [--seconds S] [ROW…]` measures, `peers --list` names the rows, `peers --document` writes the document anew,
+//! `peers --growth [--events N] [--chunks N]` measures what should be flat,
 //! `peers --once ROW CONTENDER` makes a single pass (under `strace -c`, for the counts of syncs).
 #![expect(clippy::unwrap_used, reason = "benchmarks")]
 
+mod chat;
+mod dashboard;
 mod embedded;
+mod growth;
 mod http;
+mod interactions;
 mod ledger;
 mod load;
 mod message_db;
@@ -18,6 +23,7 @@ mod rows;
 mod syncs;
 mod through_http;
 mod twig;
+mod webhooks;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -47,6 +53,12 @@ fn main() {
     if let Some(bytes) = option("--actix") {
         return read_agent::actix(bytes.parse().unwrap()).unwrap();
     }
+    if arguments.iter().any(|argument| argument == "--receiver") {
+        return webhooks::serve_receiver().unwrap();
+    }
+    if arguments.iter().any(|argument| argument == "--provider") {
+        return chat::serve_provider().unwrap();
+    }
     let seconds = option("--seconds").map_or(1.0, |seconds| seconds.parse().unwrap());
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let bench = Bench {
@@ -57,6 +69,11 @@ fn main() {
     };
     if let Some(place) = arguments.iter().position(|argument| argument == "--once") {
         return syncs::once(&bench, &arguments[place + 1], &arguments[place + 2]);
+    }
+    if arguments.iter().any(|argument| argument == "--growth") {
+        let most = |name, standard: u64| option(name).map_or(standard, |most| most.parse().unwrap());
+        growth::measure(&bench, most("--events", 1_000_000), most("--chunks", 100_000) as usize);
+        return document::write(&names);
     }
     let rounds = option("--rounds").map_or(MIN_ROUNDS, |rounds| rounds.parse().unwrap());
     let asked: Vec<&String> = arguments.iter().filter(|argument| names.contains(&argument.as_str())).collect();

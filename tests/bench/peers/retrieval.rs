@@ -152,6 +152,13 @@ fn alone(corpus: &Corpus) -> f64 {
     each(std::time::Duration::from_millis(500), QUERIES, |turn| _ = black_box(ask(&index, &corpus.queries[turn], Mode::Hybrid)))
 }
 
+/// The median of a hybrid search among so many chunks of one tenant, in seconds.
+pub fn one_tenant(chunks: usize) -> f64 {
+    let corpus = Corpus::of(chunks);
+    let index = corpus.index(0..chunks);
+    each(std::time::Duration::from_millis(500), QUERIES, |turn| _ = black_box(ask(&index, &corpus.queries[turn], Mode::Hybrid)))
+}
+
 /// How many of the ten nearest by exact cosines are found among ours by 8-bit ones.
 fn recall(corpus: &Corpus) -> f64 {
     let indexes: Vec<_> = (0..TENANTS).map(|tenant| corpus.index(corpus.of_tenant(tenant))).collect();

@@ -9,24 +9,27 @@ use twig_bench::{
 };
 
 use crate::{
-    Bench, embedded,
+    Bench, chat, dashboard, embedded,
     ledger::EVENT_BYTES,
     load::{Figure, Load, Streams},
     message_db::message_db,
     pgbench::pgbench,
-    postgres, read_agent, rebuild, retrieval, syncs, through_http,
+    postgres, read_agent, rebuild, retrieval, syncs, through_http, webhooks,
 };
 
 type Make = fn(&Bench) -> Option<Row>;
 
-pub const ROWS: [(&str, Make); 7] = [
+pub const ROWS: [(&str, Make); 10] = [
     ("append-embedded", append_embedded),
     ("append-postgres", append_postgres),
     ("append-one-client", append_one_client),
     ("hot-aggregate", hot_aggregate),
     ("http-path", read_agent::row),
     ("rebuild", rebuild::row),
+    ("dashboard", dashboard::row),
+    ("webhooks", webhooks::row),
     ("retrieval", retrieval::row),
+    ("chat-overhead", chat::row),
 ];
 
 const IN_FLIGHT: usize = 64;

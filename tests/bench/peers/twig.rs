@@ -8,6 +8,8 @@ use std::{
 
 use serde_json::Value;
 
+use crate::http;
+
 /// The built binary, which `run` names.
 pub fn binary() -> Option<PathBuf> {
     std::env::var_os("TWIG_BIN").map(PathBuf::from)
@@ -60,6 +62,12 @@ impl Twig {
         Some(twig)
     }
 
+    /// The same folder once more, with what was put into it.
+    pub fn again(folder: &Path) -> Server {
+        let mut command = Command::new(binary().expect("it was there before"));
+        Server::start(command.args(["serve", "--listen", "127.0.0.1:0", "--log-level", "error", "--data-dir"]).arg(folder))
+    }
+
     pub fn cli(&self, arguments: &[&str]) -> Value {
         let mut command = Command::new(binary().unwrap());
         let output = command.args(arguments).args(["--json", "--data-dir"]).arg(&self.folder).envs(self.variables.clone()).output().unwrap();
@@ -68,11 +76,14 @@ impl Twig {
     }
 
     pub fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
-        let client = reqwest::blocking::Client::new();
-        let request = client.request(method.parse().unwrap(), format!("{}{path}", self.server.url)).bearer_auth(&self.key);
-        let response = body.map_or_else(|| request.try_clone().unwrap(), |body| request.try_clone().unwrap().json(body)).send().unwrap();
-        let (status, body) = (response.status(), response.json::<Value>().unwrap());
-        assert!(status.is_success(), "{method} {path}: {status} {body}");
+        let request = http::request(method, &self.server.url, path, &self.key, &body.map(Value::to_string).unwrap_or_default());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (status, body) = runtime.block_on(async {
+            let mut connection = http::Connection::open(&self.server.url).await;
+            let answer = connection.send(&request).await;
+            (answer.status, serde_json::from_slice::<Value>(answer.body).unwrap())
+        });
+        assert!((200..300).contains(&status), "{method} {path}: {status} {body}");
         body["data"].clone()
     }
 }

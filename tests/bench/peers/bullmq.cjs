@@ -1,0 +1,55 @@
+// The webhook row's peer: `bullmq.cjs RECEIVER EVENTS ENDPOINTS HANGING BYTES`. It begins a Redis of its own; each line of input is a pass.
+const { spawn } = require('node:child_process')
+const { mkdtempSync } = require('node:fs')
+const net = require('node:net')
+const readline = require('node:readline')
+const { Queue, Worker } = require('bullmq')
+const { Agent, request } = require('undici')
+
+const [receiver, events, endpoints, hanging, bytes] = process.argv.slice(2)
+const TIMEOUT_MS = 15000
+const CONCURRENCY = 256
+
+function freePort() {
+  return new Promise(resolve => {
+    const server = net.createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address()
+      server.close(() => resolve(port))
+    })
+  })
+}
+
+async function main() {
+  const port = await freePort()
+  const folder = mkdtempSync(`${process.env.REDIS_FOLDER}/redis-`)
+  const options = ['--port', port, '--bind', '127.0.0.1', '--dir', folder, '--appendonly', 'yes', '--appendfsync', 'always', '--save', '', '--maxmemory-policy', 'noeviction']
+  const redis = spawn(process.env.REDIS_SERVER, options.map(String), { stdio: 'ignore' })
+  process.on('exit', () => redis.kill())
+  const connection = { host: '127.0.0.1', port, maxRetriesPerRequest: null }
+  const queue = new Queue('webhooks', { connection, defaultJobOptions: { attempts: 5, backoff: { type: 'exponential', delay: 5000 }, removeOnComplete: true } })
+  const dispatcher = new Agent({ connections: 8, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS })
+  const send = async job => {
+    const { path, id, body } = job.data
+    const answer = await request(receiver + path, { method: 'POST', dispatcher, body, headers: { 'content-type': 'application/json', 'webhook-id': id } })
+    await answer.body.dump()
+    if (answer.statusCode !== 200) throw new Error(`${answer.statusCode}`)
+  }
+  const worker = new Worker('webhooks', send, { connection, concurrency: CONCURRENCY })
+  await Promise.all([queue.waitUntilReady(), worker.waitUntilReady()])
+  console.log('ready')
+  let sent = 0
+  for await (const _ of readline.createInterface({ input: process.stdin })) {
+    for (let event = 0; event < Number(events); event++) {
+      const id = `evt_${sent++}`
+      const jobs = []
+      for (let endpoint = 0; endpoint < Number(endpoints); endpoint++) {
+        const path = endpoint < Number(hanging) ? `/hang/${endpoint}` : `/hook/${endpoint}`
+        jobs.push({ name: 'deliver', data: { path, id, body: 'x'.repeat(Number(bytes)) } })
+      }
+      await queue.addBulk(jobs)
+    }
+  }
+  process.exit(0)
+}
+
+main()

@@ -1,0 +1,183 @@
+//! What should be flat: append, read, list and dashboard at more and more events, search at more and more chunks, and memory. `peers --growth`.
+
+use std::{fmt::Write as _, fs, path::Path, time::Instant};
+
+use twig_bench::{machine::build, statistics::median};
+use twig_commands::{
+    bus::CommandBus,
+    clock::Clock,
+    log::EventLog,
+    vault::{MasterKey, Vault},
+};
+use twig_domain::{
+    Timestamp,
+    id::{InteractionId, OrgId},
+};
+use twig_projections::{DashboardQuery, InteractionFilter, ListAt, ListQuery, Projector, Views};
+
+use crate::{Bench, interactions, ledger::meta, retrieval};
+
+const EVENTS: [u64; 4] = [10_000, 100_000, 1_000_000, 10_000_000];
+const CHUNKS: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
+const TIMES: u64 = 100;
+const PAGE: u32 = 50;
+const DAY_MS: i64 = 86_400_000;
+
+/// One size: its name, and what each operation took at the median, in milliseconds.
+struct Size {
+    size: u64,
+    milliseconds: Vec<(&'static str, f64)>,
+}
+
+/// Up to so many events and chunks.
+pub fn measure(bench: &Bench, most_events: u64, most_chunks: usize) {
+    let events = bench.runtime.block_on(events(&bench.folder, most_events));
+    let chunks: Vec<Size> = CHUNKS.into_iter().filter(|chunks| *chunks <= most_chunks).map(search).collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut notes = format!("\n## growth\n\n**What grows.** `./tests/bench/run --growth`, embedded, built by {}; medians of {TIMES}.\n\n", build());
+    notes += "![Milliseconds by events](benchmarks-growth.svg)\n\n";
+    notes += &table("events", &events);
+    notes += &table("chunks", &chunks);
+    fs::write(folder.join("notes/growth.md"), notes).unwrap();
+    fs::write(folder.join("../../docs/benchmarks-growth.svg"), plot(&events, &chunks)).unwrap();
+}
+
+async fn events(folder: &Path, most: u64) -> Vec<Size> {
+    let log = EventLog::open(&folder.join("events.db"), Clock::system(0)).unwrap();
+    let vault = Vault::open(log.database(), MasterKey::load_or_create(&folder.join("master.key")).unwrap()).unwrap();
+    let views = Views::open(&folder.join("views.db"), log.clone()).unwrap();
+    let bus = CommandBus::new(log.clone(), tokio::runtime::Handle::current());
+    let projector = Projector { log: log.clone(), vault: vault.clone(), views: views.clone() };
+    let (mut sizes, mut filled) = (Vec::new(), 0);
+    for size in EVENTS.into_iter().filter(|size| *size <= most) {
+        let begun = Instant::now();
+        interactions::fill(&bus, &vault, &meta(), filled..size / 2).await;
+        let appended = begun.elapsed().as_secs_f64();
+        projector.catch_up().await.unwrap();
+        let folded = begun.elapsed().as_secs_f64() - appended;
+        filled = size / 2;
+        let mut milliseconds = operations(&views, &bus, &vault, &mut filled).await;
+        projector.catch_up().await.unwrap();
+        milliseconds.push(("memory, MiB", resident_mib()));
+        println!("  {size} events: appended in {appended:.0} s, folded in {folded:.0} s: {milliseconds:.2?}");
+        sizes.push(Size { size, milliseconds });
+    }
+    sizes
+}
+
+async fn operations(views: &Views, bus: &CommandBus, vault: &Vault, filled: &mut u64) -> Vec<(&'static str, f64)> {
+    let organization = meta().organization;
+    let first = list(views, organization, 0).await;
+    let known: InteractionId = first[0]["id"].as_str().unwrap().parse().unwrap();
+    let mut append = Vec::new();
+    for _ in 0..TIMES {
+        let begun = Instant::now();
+        interactions::fill(bus, vault, &meta(), *filled..*filled + 1).await;
+        *filled += 1;
+        append.push(begun.elapsed().as_secs_f64() * 1e3);
+    }
+    let deep = (*filled / 2).min(5000);
+    vec![
+        ("append", median(&append)),
+        ("read", timed(async || drop(views.interaction(organization, known).await.unwrap().unwrap())).await),
+        ("first page", timed(async || drop(list(views, organization, 0).await)).await),
+        ("page at 5,000", timed(async || drop(list(views, organization, deep).await)).await),
+        ("dashboard", timed(async || drop(views.dashboard(organization, thirty_days()).await.unwrap())).await),
+    ]
+}
+
+async fn list(views: &Views, organization: OrgId, offset: u64) -> Vec<serde_json::Value> {
+    let query = ListQuery { limit: PAGE, at: ListAt::Offset(offset) };
+    let page = views.interactions(organization, InteractionFilter::default(), query).await.unwrap();
+    assert_eq!(page.rows.len(), PAGE as usize);
+    page.rows
+}
+
+fn thirty_days() -> DashboardQuery {
+    let (now, at) = (Clock::system(0).now().millis(), Timestamp::from_millis);
+    let from = now / DAY_MS * DAY_MS - 29 * DAY_MS;
+    let buckets = (0..30).map(|day| (at(from + day * DAY_MS), "x".to_owned())).collect();
+    DashboardQuery { from: at(from), to: at(from + 30 * DAY_MS), previous_from: at(from - 30 * DAY_MS), agent: None, buckets }
+}
+
+async fn timed(operation: impl AsyncFn()) -> f64 {
+    let mut times = Vec::new();
+    for _ in 0..TIMES {
+        let begun = Instant::now();
+        operation().await;
+        times.push(begun.elapsed().as_secs_f64() * 1e3);
+    }
+    median(&times)
+}
+
+fn search(chunks: usize) -> Size {
+    let milliseconds = retrieval::one_tenant(chunks) * 1e3;
+    println!("  {chunks} chunks: {milliseconds:.2} ms");
+    Size { size: chunks as u64, milliseconds: vec![("search", milliseconds)] }
+}
+
+fn resident_mib() -> f64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let kib: f64 = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok()).unwrap();
+    kib / 1024.0
+}
+
+fn table(what: &str, sizes: &[Size]) -> String {
+    let Some(first) = sizes.first() else { return String::new() };
+    let mut text = format!("| milliseconds at so many {what} |");
+    sizes.iter().for_each(|size| _ = write!(text, " {} |", size.size));
+    text += "\n| --- |";
+    sizes.iter().for_each(|_| text += " --- |");
+    for (place, (name, _)) in first.milliseconds.iter().enumerate() {
+        _ = write!(text, "\n| {name} |");
+        sizes.iter().for_each(|size| _ = write!(text, " {:.2} |", size.milliseconds[place].1));
+    }
+    text + "\n\n"
+}
+
+const WIDTH: f64 = 640.0;
+const HEIGHT: f64 = 320.0;
+const COLOURS: [&str; 6] = ["#1b6ca8", "#c0392b", "#27ae60", "#8e44ad", "#d68910", "#555555"];
+
+/// Both axes by powers of ten: sizes from 10³ to 10⁷, milliseconds from 10⁻² to 10³.
+fn plot(events: &[Size], chunks: &[Size]) -> String {
+    let x = |size: f64| 60.0 + (size.log10() - 3.0) / 4.0 * (WIDTH - 220.0);
+    let y = |milliseconds: f64| HEIGHT - 40.0 - (milliseconds.max(0.01).log10() + 2.0) / 5.0 * (HEIGHT - 60.0);
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" font-size=\"11\">\n<title>{}</title>\n",
+        "Milliseconds an operation, by events or chunks"
+    );
+    for power in 3..=7 {
+        let at = x(10f64.powi(power));
+        _ = writeln!(
+            svg,
+            "<line x1=\"{at}\" y1=\"20\" x2=\"{at}\" y2=\"{}\" stroke=\"#ddd\"/><text x=\"{at}\" y=\"{}\" text-anchor=\"middle\">10^{power}</text>",
+            HEIGHT - 40.0,
+            HEIGHT - 22.0
+        );
+    }
+    for power in -2..=3 {
+        let at = y(10f64.powi(power));
+        _ = writeln!(
+            svg,
+            "<line x1=\"60\" y1=\"{at}\" x2=\"{}\" y2=\"{at}\" stroke=\"#ddd\"/><text x=\"54\" y=\"{}\" text-anchor=\"end\">{} ms</text>",
+            WIDTH - 160.0,
+            at + 4.0,
+            10f64.powi(power)
+        );
+    }
+    let names = events
+        .first()
+        .into_iter()
+        .chain(chunks.first())
+        .flat_map(|size| size.milliseconds.iter().map(|(name, _)| *name))
+        .filter(|name| !name.contains("memory"));
+    for (place, name) in names.enumerate() {
+        let colour = COLOURS[place % COLOURS.len()];
+        let points = events.iter().chain(chunks).filter_map(|size| Some((size.size, size.milliseconds.iter().find(|(known, _)| *known == name)?.1)));
+        let points: Vec<String> = points.map(|(size, milliseconds)| format!("{:.1},{:.1}", x(size as f64), y(milliseconds))).collect();
+        _ = writeln!(svg, "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>", points.join(" "));
+        _ = writeln!(svg, "<text x=\"{}\" y=\"{}\" fill=\"{colour}\">{name}</text>", WIDTH - 150.0, 30 + 18 * place);
+    }
+    svg + "</svg>\n"
+}
