@@ -3,6 +3,9 @@
 //! Commands on one aggregate do not wait for each other's disk: each is decided on the state that the one before it will leave, and goes into the same
 //! batch behind it. Where that one fails after all, the log finds the next one stale, and it is decided again.
 //!
+//! A stream that this process knows nothing of is most often a new one. What starts it is decided on nothing and queued without a look; should the stream
+//! be there after all, the log finds the command stale, and it is decided again on what was loaded. Everything else is decided on what was loaded.
+//!
 //! Invariants: a command runs on the runtime, not in its caller: a client that goes away cannot cut it in half. Nothing is answered on a state that is not
 //! in the log: a refusal waits until it is.
 
@@ -84,7 +87,21 @@ struct Known<A> {
     version: u64,
     state: Arc<A>,
     settled: bool,
-    cached: bool,
+    source: Source,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Cached,
+    Loaded,
+    /// Nothing is known of the stream; it is taken for a new one.
+    Assumed,
+}
+
+impl<A: Default> Known<A> {
+    fn nothing() -> Self {
+        Self { version: 0, state: Arc::default(), settled: false, source: Source::Assumed }
+    }
 }
 
 #[derive(Clone)]
@@ -134,11 +151,14 @@ impl CommandBus {
         A::Command: Clone,
     {
         let key = (A::TYPE, id);
+        let mut may_be_new = true;
         for _ in 0..MAX_TRIES {
             let known = match self.cached::<A>(&key) {
                 Some(known) => known,
+                None if may_be_new => Known::nothing(),
                 None => self.load::<A>(&key, 0, A::default()).await.map_err(CommandError::Unavailable)?,
             };
+            may_be_new = false;
             let place = self.log.place().await.map_err(CommandError::Unavailable)?;
             match self.decide_and_queue::<A>(&key, known, place, &commands, &context).map_err(CommandError::Unavailable)? {
                 Step::Queued { pending, version, state, events } => match pending.outcome().await {
@@ -157,7 +177,10 @@ impl CommandBus {
                 },
                 Step::Ended { known, outcome } => {
                     // What is refused or changes nothing is answered only on what the log says now.
-                    if known.cached && !self.is_current::<A>(&key, &known, &context).await.map_err(CommandError::Unavailable)? {
+                    if known.source == Source::Assumed {
+                        continue;
+                    }
+                    if known.source == Source::Cached && !self.is_current::<A>(&key, &known, &context).await.map_err(CommandError::Unavailable)? {
                         continue;
                     }
                     return match outcome {
@@ -202,7 +225,7 @@ impl CommandBus {
 
     fn cached<A: Decide>(&self, key: &(&'static str, String)) -> Option<Known<A>> {
         let Cached { version, state, settled } = self.states.get(key)?;
-        Some(Known { version, state: state.downcast().ok()?, settled, cached: true })
+        Some(Known { version, state: state.downcast().ok()?, settled, source: Source::Cached })
     }
 
     /// The log has this version now; a later one may be on its way already.
@@ -241,7 +264,7 @@ impl CommandBus {
                 self.states.insert(key.clone(), Cached { version, state: state.clone(), settled: true });
             }
         }
-        Ok(Known { version, state, settled: true, cached: false })
+        Ok(Known { version, state, settled: true, source: Source::Loaded })
     }
 }
 

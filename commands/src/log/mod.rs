@@ -191,6 +191,7 @@ impl EventLog {
 
     /// A stream's events after a version.
     pub async fn read_stream(&self, aggregate_type: &'static str, aggregate_id: &str, after_version: u64) -> Result<Vec<RecordedEvent>, LogError> {
+        metrics::counter!("twig_log_stream_reads_total").increment(1);
         match self {
             Self::Sqlite(log) => log.read_stream(aggregate_type, aggregate_id, after_version).await,
             Self::Postgres(log) => log.read_stream(aggregate_type, aggregate_id, after_version).await,

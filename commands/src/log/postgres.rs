@@ -15,7 +15,7 @@ use twig_domain::{Timestamp, id::EventId};
 
 use super::{
     Append, Appended, LogError, RecordedEvent, publish,
-    queue::{Place, Queue, Queued, answer, gather, queue},
+    queue::{Gathering, Place, Queue, Queued, answer, queue},
     rows::RawEvent,
 };
 use crate::{
@@ -133,10 +133,12 @@ struct Writer {
 
 /// Runs until every handle is gone.
 async fn write(mut writer: Writer, mut appends: mpsc::Receiver<Queued>) {
+    let mut gathering = Gathering::default();
     while let Some(first) = appends.recv().await {
-        let batch = gather(first, &mut appends);
+        let batch = gathering.waiting(first, &mut appends).await;
         let started = std::time::Instant::now();
         let outcome = writer.settle(&batch).await;
+        gathering.wrote(batch.len(), started.elapsed());
         metrics::histogram!("twig_log_batch_appends").record(batch.len() as f64);
         metrics::histogram!("twig_log_append_seconds").record(started.elapsed());
         answer(batch, outcome);

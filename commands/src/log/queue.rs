@@ -1,4 +1,9 @@
-//! Natural batching: while one batch is synced the next one gathers. There is no linger timer.
+//! Natural batching: while one batch is synced the next one gathers. There is no linger timer: a single client never waits for another.
+//!
+//! Those whom the last batch answered together mostly come back together. A batch is held open until as many are there again, for a share of the time that
+//! the last one took and no longer; where fewer came, fewer are expected next time.
+
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -8,6 +13,11 @@ use super::{Append, Appended, LogError};
 const MAX_QUEUED_APPENDS: usize = 8192;
 const MAX_BATCH_APPENDS: usize = 1024;
 const MAX_BATCH_BYTES: usize = 4 << 20;
+/// A batch is held open for at most this part of the time that the last one took, and this long.
+const PATIENCE_PART: u32 = 4;
+const MAX_PATIENCE: Duration = Duration::from_millis(2);
+/// How often a writer without a runtime looks whether they are there.
+const LOOK_EVERY: Duration = Duration::from_micros(50);
 
 pub(super) struct Queued {
     pub append: Append,
@@ -55,21 +65,70 @@ impl Queue {
     }
 }
 
-/// All that waits, up to the bounds.
-pub(super) fn gather(first: Queued, appends: &mut mpsc::Receiver<Queued>) -> Vec<Queued> {
-    let size = |queued: &Queued| queued.append.events.iter().map(|event| event.payload.len()).sum::<usize>();
-    let mut bytes = size(&first);
-    let mut batch = vec![first];
-    while batch.len() < MAX_BATCH_APPENDS && bytes < MAX_BATCH_BYTES {
-        match appends.try_recv() {
-            Ok(next) => {
-                bytes += size(&next);
-                batch.push(next);
-            }
-            Err(_) => break,
+/// What the next batch is expected to be, by the last one.
+#[derive(Default)]
+pub(super) struct Gathering {
+    expected: usize,
+    patience: Duration,
+}
+
+impl Gathering {
+    /// All that waits and is expected, up to the bounds.
+    pub(super) fn blocking(&self, first: Queued, appends: &mut mpsc::Receiver<Queued>) -> Vec<Queued> {
+        let (mut batch, until) = (Batch::of(first, appends), Instant::now() + self.patience);
+        while batch.queued.len() < self.expected && Instant::now() < until {
+            std::thread::sleep(LOOK_EVERY);
+            batch.take(appends);
+        }
+        batch.queued
+    }
+
+    /// The same, on a runtime.
+    pub(super) async fn waiting(&self, first: Queued, appends: &mut mpsc::Receiver<Queued>) -> Vec<Queued> {
+        let (mut batch, until) = (Batch::of(first, appends), tokio::time::Instant::now() + self.patience);
+        while batch.queued.len() < self.expected && batch.has_room() {
+            let Ok(Some(next)) = tokio::time::timeout_at(until, appends.recv()).await else { break };
+            batch.push(next);
+            batch.take(appends);
+        }
+        batch.queued
+    }
+
+    /// What a batch was, and how long it took to write.
+    pub(super) fn wrote(&mut self, commands: usize, took: Duration) {
+        *self = Self { expected: commands, patience: (took / PATIENCE_PART).min(MAX_PATIENCE) };
+    }
+}
+
+struct Batch {
+    queued: Vec<Queued>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn of(first: Queued, appends: &mut mpsc::Receiver<Queued>) -> Self {
+        let mut batch = Self { queued: Vec::new(), bytes: 0 };
+        batch.push(first);
+        batch.take(appends);
+        batch
+    }
+
+    fn has_room(&self) -> bool {
+        self.queued.len() < MAX_BATCH_APPENDS && self.bytes < MAX_BATCH_BYTES
+    }
+
+    fn push(&mut self, next: Queued) {
+        self.bytes += next.append.events.iter().map(|event| event.payload.len()).sum::<usize>();
+        self.queued.push(next);
+    }
+
+    /// What is there already.
+    fn take(&mut self, appends: &mut mpsc::Receiver<Queued>) {
+        while self.has_room() {
+            let Ok(next) = appends.try_recv() else { break };
+            self.push(next);
         }
     }
-    batch
 }
 
 /// A caller that went away has its answer dropped; the events stand all the same.

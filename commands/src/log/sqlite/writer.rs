@@ -1,7 +1,7 @@
 //! The one append path: a thread that owns the writing connection and takes, at each turn, all that has queued up.
 //!
 //! Invariant: a batch is one transaction and one sync. A stale command fails alone and whole; positions are given under SQLite's write lock, so they are
-//! the order of commits. There is no linger timer: while one batch is synced, the next one gathers.
+//! the order of commits. While one batch is synced, the next one gathers.
 
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ use crate::{
     ids::new_id,
     log::{
         Append, Appended, LogError, publish,
-        queue::{Queued, answer, gather},
+        queue::{Gathering, Queued, answer},
     },
 };
 
@@ -33,10 +33,12 @@ impl Writer {
 
     /// Runs until every handle is gone.
     pub(super) fn run(mut self, mut appends: mpsc::Receiver<Queued>) {
+        let mut gathering = Gathering::default();
         while let Some(first) = appends.blocking_recv() {
-            let batch = gather(first, &mut appends);
+            let batch = gathering.blocking(first, &mut appends);
             let started = Instant::now();
             let outcome = self.write(&batch);
+            gathering.wrote(batch.len(), started.elapsed());
             metrics::histogram!("twig_log_batch_appends").record(batch.len() as f64);
             metrics::histogram!("twig_log_append_seconds").record(started.elapsed());
             answer(batch, outcome);
