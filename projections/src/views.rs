@@ -75,6 +75,7 @@ pub struct Views {
     /// The same store as those see it who may only read, and only what is theirs.
     reader: Database,
     position: Arc<watch::Sender<u64>>,
+    looking: Arc<tokio::sync::Mutex<()>>,
     pub(crate) clickhouse: Option<ClickHouse>,
     pub(crate) dashboards: Remembered,
 }
@@ -111,7 +112,8 @@ impl Views {
     }
 
     fn over(database: Database, reader: Database, log: EventLog) -> Result<Self, ViewError> {
-        let views = Self { log, database, reader, position: Arc::new(watch::Sender::new(0)), clickhouse: None, dashboards: remembered() };
+        let (looking, dashboards) = (Arc::default(), remembered());
+        let views = Self { log, database, reader, position: Arc::new(watch::Sender::new(0)), looking, clickhouse: None, dashboards };
         views.publish(views.database.read_now(checkpoint)?);
         Ok(views)
     }
@@ -184,14 +186,20 @@ impl Views {
             loop {
                 tokio::select! {
                     reached = watched.wait_for(|reached| *reached >= position) => return reached.is_ok(),
-                    () = tokio::time::sleep(LOOK_EVERY) => {}
-                }
-                if let Ok(now) = self.checkpoint().await {
-                    self.publish(now);
+                    () = self.look() => {}
                 }
             }
         };
         tokio::time::timeout(limit, reached).await.unwrap_or(false)
+    }
+
+    /// Asks the store how far it is, a little later. Of all who wait one does so at a time, and tells the others.
+    async fn look(&self) {
+        let _turn = self.looking.lock().await;
+        tokio::time::sleep(LOOK_EVERY).await;
+        if let Ok(now) = self.checkpoint().await {
+            self.publish(now);
+        }
     }
 
     pub async fn status(&self) -> Result<Vec<ProjectionStatus>, ViewError> {

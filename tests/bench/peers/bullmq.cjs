@@ -27,7 +27,7 @@ async function main() {
   process.on('exit', () => redis.kill())
   const connection = { host: '127.0.0.1', port, maxRetriesPerRequest: null }
   const queue = new Queue('webhooks', { connection, defaultJobOptions: { attempts: 5, backoff: { type: 'exponential', delay: 5000 }, removeOnComplete: true } })
-  const dispatcher = new Agent({ connections: 8, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS })
+  const dispatcher = new Agent({ connections: CONCURRENCY, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS })
   const send = async job => {
     const { path, id, body } = job.data
     const answer = await request(receiver + path, { method: 'POST', dispatcher, body, headers: { 'content-type': 'application/json', 'webhook-id': id } })
