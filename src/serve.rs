@@ -130,6 +130,9 @@ where
     if does(Role::Ingester) {
         workers.spawn(&tasks, &cancel);
     }
+    if does(Role::Api) {
+        tasks.spawn(twig_workers::forgetter::run(node.idempotency.clone(), node.clock.clone(), cancel.clone()));
+    }
     if does(Role::Deliverer) {
         tasks.spawn(twig_workers::deliverer::run(deliverer, cancel.clone()));
     }

@@ -1,6 +1,7 @@
 //! The way of every request: identify, wait for own writes, authenticate, count, authorize, check query and body, replay or run, and write the answer.
 //!
 //! Invariant: whatever happens, the answer has the request's id, an authenticated one has its limits, and an error has the envelope.
+#![expect(clippy::arc_with_non_send_sync, reason = "a request stays on its worker's thread; handlers share it with the futures they join")]
 
 use std::{
     collections::BTreeMap,
@@ -118,7 +119,7 @@ async fn run(app: &Arc<App>, compiled: &Compiled, http: &HttpRequest, payload: P
         if let Err(missing) = authorize(route, &auth) {
             let refusal = Refusal::Scope { required_scope: missing, route: format!("{} {}", route.method, route.path) };
             app.refused(auth.key_id, refusal, meta(http, &auth, request_id)).await;
-            let details = serde_json::json!({ "requiredScope": missing.name() });
+            let details = Box::new(serde_json::json!({ "requiredScope": missing.name() }));
             return Err(Problem { details, ..Problem::new(Code::Forbidden, format!("This key does not have the scope {}", missing.name())) });
         }
         key = Some(auth);

@@ -110,7 +110,7 @@ impl Field {
 pub struct Problem {
     pub code: Code,
     pub message: String,
-    pub details: Value,
+    pub details: Box<Value>,
     pub retry_after_s: Option<u64>,
     /// Methods of the route, for a 405's `Allow`.
     pub allow: Option<String>,
@@ -118,7 +118,7 @@ pub struct Problem {
 
 impl Problem {
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), details: Value::Null, retry_after_s: None, allow: None }
+        Self { code, message: message.into(), details: Box::new(Value::Null), retry_after_s: None, allow: None }
     }
 
     pub fn not_found(what: &str) -> Self {
@@ -136,7 +136,7 @@ impl Problem {
             [one] => format!("{}: {}", one.pointer, one.reason),
             many => format!("{} fields are not valid; details.fields lists them", many.len()),
         };
-        Self { details: json!({ "fields": fields }), ..Self::new(Code::InvalidRequest, message) }
+        Self { details: Box::new(json!({ "fields": fields })), ..Self::new(Code::InvalidRequest, message) }
     }
 
     pub fn field(pointer: impl Into<String>, reason: impl Into<String>) -> Self {
@@ -305,7 +305,7 @@ impl<E: Refusal> From<CommandError<E>> for Problem {
         match error {
             CommandError::Rejected(refusal) => refusal.problem(),
             CommandError::Stale { current } => Self {
-                details: json!({ "currentVersion": current }),
+                details: Box::new(json!({ "currentVersion": current })),
                 ..Self::new(Code::PreconditionFailed, format!("The resource has changed: its version is {current}"))
             },
             CommandError::IdempotencyTaken => Self::conflict("A request with this Idempotency-Key is being processed"),

@@ -133,7 +133,7 @@ impl Request {
     /// The version that `If-Match` allows, given the current one; 412 where it allows none that could be.
     pub fn expected_version(&self, current: u64) -> Result<Option<u64>, Problem> {
         let stale = || Problem {
-            details: serde_json::json!({ "currentVersion": current }),
+            details: Box::new(serde_json::json!({ "currentVersion": current })),
             ..Problem::new(Code::PreconditionFailed, format!("The resource has changed: its version is {current}"))
         };
         match self.header("if-match").map(parse_if_match) {

@@ -161,7 +161,7 @@ impl Vault {
 
     fn check(&self) -> Result<(), VaultError> {
         let key = self.derive(b"check");
-        let known = self.store.read_now(|session| checked(session))?;
+        let known = self.store.read_now(checked)?;
         let known = match known {
             Some(sealed) => sealed,
             None => {

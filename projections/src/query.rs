@@ -279,7 +279,7 @@ impl Views {
         self.read(Tenant::Of(organization), move |session, live| {
             let sql = format!("SELECT parent, at, sort, body FROM {} WHERE organization = ?1 AND parent = ?2 ORDER BY sort", name(live, Table::Feedback));
             let rows = session.query(&sql, &[organization.to_string().into(), id.to_string().into()])?;
-            Ok(rows.iter().map(|row| Ok(store::row(row)?.body)).collect::<Result<_, ViewError>>()?)
+            rows.iter().map(|row| Ok(store::row(row)?.body)).collect::<Result<_, ViewError>>()
         })
         .await
     }

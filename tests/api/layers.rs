@@ -37,7 +37,7 @@ fn crates() -> Vec<(String, Vec<String>)> {
 fn no_crate_uses_one_on_its_right() {
     let place = |name: &str| ORDER.iter().position(|known| *known == name);
     let crates = crates();
-    for (name, used) in crates.iter().filter(|(name, _)| !name.starts_with("twig-test")) {
+    for (name, used) in crates.iter().filter(|(name, _)| !name.starts_with("twig-test") && name != "twig-bench") {
         let own = place(name).unwrap_or_else(|| panic!("{name} has no place in the order: give it one"));
         for used in used.iter().filter(|used| used.starts_with("twig")) {
             assert!(place(used).is_some_and(|of| of < own), "{name} uses {used}, which is not on its left");

@@ -1,5 +1,5 @@
 //! More than one process, over real PostgreSQL and Kafka: what is shared, and what goes wrong between machines.
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod feed;
 mod node;

@@ -1,5 +1,5 @@
 //! The real binary on a data folder of its own, for the tests across crates. Only processes started here are ended.
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::{
     io::{BufRead, BufReader},

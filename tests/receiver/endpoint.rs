@@ -126,7 +126,7 @@ impl Endpoint {
                 Manner::Hanging => loop {
                     thread::park();
                 },
-                Manner::Flaky if number % 2 == 0 => http::write(out, "500 Internal Server Error", "", b"broken")?,
+                Manner::Flaky if number.is_multiple_of(2) => http::write(out, "500 Internal Server Error", "", b"broken")?,
                 Manner::Gone => http::write(out, "410 Gone", "", b"")?,
                 Manner::Busy(seconds) => http::write(out, "503 Service Unavailable", &format!("Retry-After: {seconds}\r\n"), b"")?,
                 Manner::Redirecting(to) => http::write(out, "302 Found", &format!("Location: {to}\r\n"), b"")?,

@@ -1,5 +1,5 @@
 //! Webhooks against receivers that are processes of their own: thousands of messages under kills beside sick endpoints, history, and targets that are up to no good.
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod delivery;
 mod endurance;

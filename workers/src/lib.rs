@@ -4,6 +4,7 @@
 
 pub mod deliverer;
 pub mod eraser;
+pub mod forgetter;
 mod ingester;
 mod jobs;
 pub mod notary;

@@ -200,7 +200,7 @@ mod tests {
     async fn one_process_is_exact_and_a_restart_forgets_no_day() {
         let Some(url) = twig_test_servers::postgres_url() else { return };
         let one = node(&url);
-        assert_eq!(admitted(&[one.clone()], 0, 30).await, 20);
+        assert_eq!(admitted(std::slice::from_ref(&one), 0, 30).await, 20);
         let standing = one.admit(org(), LIMITS, at(1)).await.unwrap();
         assert_eq!((standing.admitted, standing.headers()[1].1.as_str(), standing.retry_after_s()), (false, "0", 59));
         one.give_back().await;

@@ -73,11 +73,7 @@ fn article(document: &Value, path: &str, method: &str, operation: &Value) -> Str
     if !parameters.is_empty() {
         html.push_str("<h4>Parameters</h4><table>");
         for parameter in parameters {
-            let note = if parameter["in"] == "path" {
-                "in the path".to_owned()
-            } else {
-                format!("{}, {}", text(&parameter["in"]), kind(document, &parameter["schema"]))
-            };
+            let note = if parameter["in"] == "path" { "in the path".to_owned() } else { format!("{}, {}", text(&parameter["in"]), kind(&parameter["schema"])) };
             row(&mut html, &parameter["name"], &note, &parameter["description"]);
         }
         html.push_str("</table>");
@@ -85,12 +81,12 @@ fn article(document: &Value, path: &str, method: &str, operation: &Value) -> Str
     for (media_type, content) in operation["requestBody"]["content"].as_object().into_iter().flatten() {
         let _ = write!(html, "<h4>Body <small>{media_type}</small></h4>{}{}", members(document, &content["schema"], 0), example(&content["example"], true));
     }
-    html.push_str(&responses(document, operation));
+    html.push_str(&responses(operation));
     html.push_str("</article>");
     html
 }
 
-fn responses(document: &Value, operation: &Value) -> String {
+fn responses(operation: &Value) -> String {
     let mut html = String::new();
     let mut refused = Vec::new();
     for (status, response) in operation["responses"].as_object().into_iter().flatten() {
@@ -101,7 +97,7 @@ fn responses(document: &Value, operation: &Value) -> String {
         let _ = write!(html, "<h4>{status} <small>{}</small></h4>", text(&response["description"]));
         for (media_type, content) in response["content"].as_object().into_iter().flatten() {
             let schema = content["schema"].pointer("/properties/data").unwrap_or(&content["schema"]);
-            let _ = write!(html, "<p><small>{media_type}</small> {}</p>{}", kind(document, schema), example(&content["example"], false));
+            let _ = write!(html, "<p><small>{media_type}</small> {}</p>{}", kind(schema), example(&content["example"], false));
         }
         let names: Vec<_> = response["headers"].as_object().into_iter().flatten().map(|(name, _)| format!("<code>{}</code>", escaped(name))).collect();
         if !names.is_empty() {
@@ -147,7 +143,7 @@ fn members(document: &Value, schema: &Value, depth: usize) -> String {
     let mut html = "<table>".to_owned();
     for (name, member) in properties {
         let needed = schema["required"].as_array().is_some_and(|required| required.iter().any(|one| one == name));
-        let note = format!("{}{}", kind(document, member), if needed { "" } else { ", optional" });
+        let note = format!("{}{}", kind(member), if needed { "" } else { ", optional" });
         row(&mut html, &Value::String(name.clone()), &note, &member["description"]);
     }
     html + "</table>"
@@ -158,12 +154,12 @@ fn row(html: &mut String, name: &Value, note: &str, description: &Value) {
 }
 
 /// What a value may be, in a few words.
-fn kind(document: &Value, schema: &Value) -> String {
+fn kind(schema: &Value) -> String {
     if let Some(name) = name_of(schema) {
         return format!("<a href=\"#shape-{name}\">{name}</a>");
     }
     if let Some(choices) = schema["anyOf"].as_array().filter(|_| schema.get("properties").is_none()) {
-        return choices.iter().map(|choice| kind(document, choice)).collect::<Vec<_>>().join(" or ");
+        return choices.iter().map(kind).collect::<Vec<_>>().join(" or ");
     }
     if let Some(values) = schema["enum"].as_array() {
         return values.iter().map(|value| format!("<code>{}</code>", escaped(&value.to_string()))).collect::<Vec<_>>().join(" ");
@@ -176,7 +172,7 @@ fn kind(document: &Value, schema: &Value) -> String {
         one => text(one),
     };
     if names == "array" {
-        return format!("list of {}", kind(document, &schema["items"]));
+        return format!("list of {}", kind(&schema["items"]));
     }
     let bounds = [("minimum", "from "), ("maximum", "to "), ("minLength", "at least "), ("maxLength", "at most "), ("format", "")];
     let bounds = bounds.into_iter().filter_map(|(member, word)| Some(format!("{word}{}", text(schema.get(member)?))));

@@ -136,7 +136,7 @@ pub(super) async fn whole(request: &Request, live: &LiveAnswer) -> Answer {
 
 pub(super) fn failed(code: &str, message: &str, live: &LiveAnswer) -> Problem {
     let code = Code::ALL.into_iter().find(|known| known.name() == code).unwrap_or(Code::InternalError);
-    Problem { details: json!({"interactionId": live.id}), ..Problem::new(code, message) }
+    Problem { details: Box::new(json!({"interactionId": live.id})), ..Problem::new(code, message) }
 }
 
 /// What keeps an answer from being begun.

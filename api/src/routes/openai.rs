@@ -165,7 +165,7 @@ fn turns(said: &[(&str, String)]) -> Vec<Turn> {
 
 fn no_model(model: &str) -> Problem {
     Problem {
-        details: json!({"openaiCode": "model_not_found"}),
+        details: Box::new(json!({"openaiCode": "model_not_found"})),
         ..Problem::new(Code::NotFound, format!("The model {model:?} does not exist: give an agent's id"))
     }
 }

@@ -2,11 +2,15 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use twig_commands::{
-    idempotency::IdempotencyKey,
+    clock::Clock,
+    database::Engine,
+    idempotency::{Begin, Idempotency, IdempotencyKey},
     log::{Append, Appended, EventLog, NewEvent, RecordedEvent},
+    vault::{MasterKey, Vault},
 };
 use twig_domain::{Actor, EventMeta, id::OrgId};
 
@@ -134,6 +138,39 @@ pub async fn an_idempotency_key_is_written_with_its_events(open: impl Fn() -> Ev
     assert_eq!(log.append(with_key("b", 0)).await.unwrap(), Appended::IdempotencyTaken);
     let together = tokio::join!(log.append(with_key("c", 0)), log.append(append("d", 0, [json!({})])));
     assert_eq!((together.0.unwrap(), together.1.unwrap(), all(&log).await.len()), (Appended::IdempotencyTaken, Appended::At(2), 2));
+}
+
+/// What was kept for a key is forgotten after its day, in parts, and the key is free again.
+pub async fn outcomes_are_forgotten_after_their_day(open: impl Fn() -> EventLog) {
+    let (log, now) = (open(), Clock::system(0).now());
+    let key = |n: u32| IdempotencyKey { organization: organization(), key: format!("k{n}"), route: "POST /x".into(), fingerprint: "f".into() };
+    for n in 0..3 {
+        let with_key = Append { idempotency: Some(key(n)), ..append(&format!("s{n}"), 0, [json!({})]) };
+        assert!(matches!(log.append(with_key).await.unwrap(), Appended::At(_)));
+    }
+    let vault = Vault::open(log.database(), MasterKey::from_base64(&STANDARD.encode([7; 32])).unwrap()).unwrap();
+    let outcomes = Idempotency::new(log.database(), vault);
+    assert!(matches!(outcomes.begin(&key(0), now).await.unwrap(), Begin::Done(_)));
+    assert_eq!(outcomes.forget_expired(now.plus_seconds(23 * 3600)).await.unwrap(), 0);
+    assert_eq!(outcomes.forget_expired(now.plus_seconds(25 * 3600)).await.unwrap(), 3);
+    assert!(matches!(outcomes.begin(&key(0), now).await.unwrap(), Begin::New(_)));
+    assert_eq!(all(&log).await.len(), 3, "events stay");
+}
+
+/// A claim of a process that PostgreSQL knows no more is no claim.
+pub async fn a_dead_process_s_claim_is_taken_over(open: impl Fn() -> EventLog) {
+    let (log, now) = (open(), Clock::system(0).now());
+    let vault = Vault::open(log.database(), MasterKey::from_base64(&STANDARD.encode([7; 32])).unwrap()).unwrap();
+    let (one, other) = (Idempotency::new(log.database(), vault.clone()), Idempotency::new(log.database(), vault));
+    let key = IdempotencyKey { organization: organization(), key: "k".into(), route: "POST /x".into(), fingerprint: "f".into() };
+    let held = one.begin(&key, now).await.unwrap();
+    assert!(matches!((&held, one.begin(&key, now).await.unwrap()), (Begin::New(_), Begin::Running)));
+    if log.database().engine() == Engine::Postgres {
+        assert!(matches!(other.begin(&key, now).await.unwrap(), Begin::Running), "its process lives");
+        let dies = "UPDATE idempotency_running SET owner = 'twig of yesterday/1'";
+        log.database().write_now(|session| session.execute(dies, &[])).unwrap();
+        assert!(matches!(other.begin(&key, now).await.unwrap(), Begin::New(_)));
+    }
 }
 
 /// What one handle appends, another reads and is woken by.

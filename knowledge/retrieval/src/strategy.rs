@@ -93,7 +93,7 @@ fn retrieve_with(request: &Request<'_>, reranker: Option<&ProviderReranker<'_>>)
 }
 
 /// Reads the first hits and sorts them by how likely each answers; the others follow as they were.
-fn read_step(request: &Request<'_>, indexes: &[Arc<SpecIndex>], hits: &mut Vec<Hit>, steps: &mut Vec<Step>) -> Confidence {
+fn read_step(request: &Request<'_>, indexes: &[Arc<SpecIndex>], hits: &mut [Hit], steps: &mut Vec<Step>) -> Confidence {
     let question = judged_by(request.query);
     reader::read(question, hits, Some(&Keywords::new(indexes, question)));
     let probability = |hit: &Hit| hit.reading.as_ref().and_then(|reading| reading.probability);

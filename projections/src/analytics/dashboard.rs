@@ -130,7 +130,7 @@ impl Views {
     }
 
     /// The figures as they are counted now.
-    pub(super) async fn counted(&self, organization: OrgId, query: &DashboardQuery) -> Result<Dashboard, ViewError> {
+    pub async fn counted(&self, organization: OrgId, query: &DashboardQuery) -> Result<Dashboard, ViewError> {
         let question = query.question(organization);
         let (position, report) = match self.clickhouse_report(&question).await? {
             Some(found) => found,

@@ -62,6 +62,7 @@ impl Notary {
     }
 
     /// The checkpoint that goes on from a size: its own size and position, its note and records.
+    #[expect(clippy::type_complexity, reason = "a row's four columns, taken apart where it is asked for")]
     fn covered_after(&self, organization: OrgId, size: u64) -> Result<Option<(u64, u64, String, Vec<u8>)>, NotaryError> {
         let sql = "SELECT size, position, note, records FROM audit_checkpoints WHERE organization = ?1 AND previous = ?2";
         let row = self.store.read_now(|session| session.query_first(sql, &[organization.to_string().into(), size.into()]))?;

@@ -76,6 +76,7 @@ impl Planner {
     }
 
     /// A batch of what the log has after the lowest position: it is whole for every partition of this node.
+    #[expect(clippy::wrong_self_convention, reason = "a batch comes from the log by this plan")]
     pub fn from_log(&self, after: u64, events: Vec<RecordedEvent>, partitions: u32) -> Option<Batch> {
         let reached = events.last()?.position;
         let stretch = |(partition, known): (&u32, &Reached)| Stretch { partition: *partition, after, reached, next_offset: known.next_offset };

@@ -242,7 +242,7 @@ impl Views {
                 name(live, table)
             );
             let rows = session.query(&sql, &[organization.to_string().into()])?;
-            Ok(rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect::<Result<_, ViewError>>()?)
+            rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect::<Result<_, ViewError>>()
         })
         .await
     }

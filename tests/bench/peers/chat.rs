@@ -148,7 +148,11 @@ fn litellm(bench: &Bench, provider: Server) -> Option<Contender> {
     );
     std::fs::write(&config, text).unwrap();
     let mut command = Command::new(python()?.with_file_name("litellm"));
-    command.arg("--config").arg(&config).args(["--host", "127.0.0.1", "--port", &port.to_string()]).envs([("LITELLM_LOG", "ERROR"), ("LITELLM_LOCAL_MODEL_COST_MAP", "True")]);
+    command
+        .arg("--config")
+        .arg(&config)
+        .args(["--host", "127.0.0.1", "--port", &port.to_string()])
+        .envs([("LITELLM_LOG", "ERROR"), ("LITELLM_LOCAL_MODEL_COST_MAP", "True")]);
     let (child, url) = begin(command, port)?;
     let call = completions(&url, "/v1/chat/completions", "-", "", "double");
     Some(contender(bench, "LiteLLM", "`litellm --config`, one worker, no database: nothing is recorded", call, provider, child))

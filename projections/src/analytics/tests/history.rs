@@ -122,7 +122,7 @@ impl History {
         let (id, model) = (interaction(place), MODELS[usize::from(model)]);
         let user_id = user.map(|user| json!({"subject": format!("user {user}"), "ciphertext": format!("u{user}")}));
         // The same question in another spelling every time.
-        let prompt = if place % 2 == 0 { format!("Question  number {question}?") } else { format!("question Number {question}") };
+        let prompt = if place.is_multiple_of(2) { format!("Question  number {question}?") } else { format!("question Number {question}") };
         let asked = json!({
             "agentId": agent(agent_number), "agentVersion": 1, "sessionId": format!("session {session}"), "prompt": sealed(&prompt), "userId": user_id, "metadata": null,
             "model": model, "ragStrategy": "redwood", "origin": "import", "askedAt": Timestamp::from_millis(at),

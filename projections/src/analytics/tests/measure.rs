@@ -60,7 +60,7 @@ fn agent_of(number: i64) -> AgentId {
 /// The nth of an organization's interactions, of so many.
 fn fact(number: i64, of: i64, start: i64) -> Fact {
     let latency = (6.5 + 1.2 * (unit(number, 2) + unit(number, 3) + unit(number, 4) - 1.5)).exp() as u64;
-    let answered = random(number, 5) % 10 > 0;
+    let answered = !random(number, 5).is_multiple_of(10);
     Fact {
         at: start + number * DAYS * DAY / of,
         agent: agent_of(number).to_string(),
@@ -71,7 +71,7 @@ fn fact(number: i64, of: i64, start: i64) -> Fact {
         answered,
         latency: Some(bucket(latency)),
         tokens: (random(number, 8) % 3000) as i64,
-        positive: (random(number, 9) % 10 == 0).then(|| random(number, 10) % 4 > 0),
+        positive: random(number, 9).is_multiple_of(10).then(|| !random(number, 10).is_multiple_of(4)),
         review: None,
         documents: if answered { (0..4).map(|place| 1 + u128::from(skewed(number, 20 + place, DOCUMENTS))).collect() } else { Vec::new() },
         unanswered: (!answered).then(|| format!("question number {}", skewed(number, 11, WORDINGS))),

@@ -24,6 +24,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// Every cell of a version, as it is stored: its key and its bytes.
+#[expect(clippy::type_complexity, reason = "a whole row, to be compared and never used")]
 fn cells(stores: &Stores, version: i64) -> BTreeMap<(String, i64, i64, i64, String), [Option<Vec<u8>>; 5]> {
     let sql = format!("SELECT scope, part, level, start, name, figures, sessions, users, groups, documents FROM {}", rollups(version));
     let rows = stores.write(|session| Ok(session.query(&sql, &[])?));
