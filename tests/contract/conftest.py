@@ -22,7 +22,7 @@ from server import Server  # noqa: E402
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--record", action="store_true", help="write schemas/examples.json anew instead of comparing with it")
-    parser.addoption("--fuzz-seconds", type=int, default=150, help="how long schemathesis goes on")
+    parser.addoption("--fuzz-seconds", type=int, default=900, help="how long schemathesis may take; what it tries is bounded by its examples")
 
 
 @pytest.fixture(scope="session")
