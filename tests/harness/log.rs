@@ -43,7 +43,7 @@ pub fn holding(folder: &Path, words: &str) -> Vec<String> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     found.extend(runtime.block_on(tables_with(&stores::database(folder), words)));
-    found.extend(clickhouse_tables_with(&stores::clickhouse(folder), words));
+    found.extend(stores::clickhouse(folder).into_iter().flat_map(|url| clickhouse_tables_with(&url, words)));
     found
 }
 

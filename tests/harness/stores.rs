@@ -1,9 +1,8 @@
-//! What the binary stands on: files in its data folder or, where `TWIG_TEST_STORES` is `servers`, a database of its own in PostgreSQL, a topic in Kafka and a
-//! database in ClickHouse for each data folder. The same tests run on both.
+//! What the binary stands on: files in its data folder or, by `TWIG_TEST_STORES`, servers: with `postgres` a database of its own for each data folder, with
+//! `servers` a topic in Kafka and a database in ClickHouse besides. The same tests run on all.
 
 use std::{
     collections::HashMap,
-    ops::Not,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -17,13 +16,22 @@ const PARTITIONS: &str = "3";
 /// Whether a test of the files themselves has any here.
 #[must_use]
 pub fn on_files() -> bool {
-    std::env::var("TWIG_TEST_STORES").is_ok_and(|stores| stores == "servers").not()
+    std::env::var_os("TWIG_TEST_STORES").is_none()
+}
+
+fn on_all_servers() -> bool {
+    std::env::var("TWIG_TEST_STORES").is_ok_and(|stores| stores == "servers")
 }
 
 /// What stands for one data folder.
 #[derive(Clone)]
 struct Servers {
     database: String,
+    analytics: Option<Analytics>,
+}
+
+#[derive(Clone)]
+struct Analytics {
     brokers: String,
     topic: String,
     clickhouse: String,
@@ -32,13 +40,13 @@ struct Servers {
 fn servers(folder: &Path) -> Servers {
     static KNOWN: Mutex<Option<HashMap<PathBuf, Servers>>> = Mutex::new(None);
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let had = "tests/run asks for servers only where all three are to be had";
-    let fresh = || Servers {
-        database: twig_test_servers::postgres_url().expect(had),
+    let had = "tests/run asks for servers only where they are to be had";
+    let analytics = || Analytics {
         brokers: twig_test_servers::kafka_brokers().expect(had),
         topic: twig_test_servers::unique("twig.events"),
         clickhouse: twig_test_servers::clickhouse_url().expect(had),
     };
+    let fresh = || Servers { database: twig_test_servers::postgres_url().expect(had), analytics: on_all_servers().then(analytics) };
     known.get_or_insert_default().entry(folder.to_owned()).or_insert_with(fresh).clone()
 }
 
@@ -50,8 +58,8 @@ pub fn database(folder: &Path) -> String {
 
 /// The analytics database that stands beside it, as `http://host:port/database`.
 #[must_use]
-pub fn clickhouse(folder: &Path) -> String {
-    servers(folder).clickhouse
+pub fn clickhouse(folder: &Path) -> Option<String> {
+    servers(folder).analytics.map(|analytics| analytics.clickhouse)
 }
 
 /// What the binary needs in its environment.
@@ -60,14 +68,15 @@ pub fn variables(folder: &Path) -> Vec<(&'static str, String)> {
     if on_files() {
         return Vec::new();
     }
-    let Servers { database, brokers, topic, clickhouse } = servers(folder);
-    vec![
-        ("TWIG_EVENTS_URL", database.clone()),
-        ("TWIG_VIEWS_URL", database),
-        ("TWIG_KAFKA_BROKERS", brokers),
-        ("TWIG_KAFKA_TOPIC", topic),
-        ("TWIG_KAFKA_PARTITIONS", PARTITIONS.to_owned()),
-        ("TWIG_CLICKHOUSE_URL", clickhouse),
-        ("TWIG_MASTER_KEY", MASTER_KEY.to_owned()),
-    ]
+    let Servers { database, analytics } = servers(folder);
+    let mut variables = vec![("TWIG_EVENTS_URL", database.clone()), ("TWIG_VIEWS_URL", database), ("TWIG_MASTER_KEY", MASTER_KEY.to_owned())];
+    if let Some(Analytics { brokers, topic, clickhouse }) = analytics {
+        variables.extend([
+            ("TWIG_KAFKA_BROKERS", brokers),
+            ("TWIG_KAFKA_TOPIC", topic),
+            ("TWIG_KAFKA_PARTITIONS", PARTITIONS.to_owned()),
+            ("TWIG_CLICKHOUSE_URL", clickhouse),
+        ]);
+    }
+    variables
 }
