@@ -102,8 +102,10 @@ impl Server {
         let org = self.cli(&["orgs", "create", name, "--plan", "enterprise", "--per-minute", "1000000", "--per-day", "100000000"]);
         let org = org["id"].as_str().unwrap().to_owned();
         let api = Api { key: self.key(&org, "admin"), org, http: Client::new() };
-        // A broker's new topic takes its first reader some seconds.
-        eventually(|| (api.request(self, "GET", "/api/agents", None).status() == 200).then_some(()));
+        // A broker's new topic takes its first reader some seconds. (A certificate of its own is trusted later, by the test that made it.)
+        if self.url.starts_with("http:") {
+            eventually(|| (api.request(self, "GET", "/api/agents", None).status() == 200).then_some(()));
+        }
         api
     }
 
