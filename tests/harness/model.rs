@@ -1,11 +1,11 @@
 //! The tests' language model: an HTTP server that speaks OpenAI's streamed chat protocol, with faults on demand. The fault is the name of the model that
-//! is asked for, so that one server serves every test of a file at once.
+//! is asked for, so that one server serves every test of a file at once. The model "scripted" says what it was told to say last.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -23,27 +23,38 @@ pub struct Model {
     /// With `/v1`, as `--model-base-url` takes it.
     pub url: String,
     answers: Arc<AtomicUsize>,
+    script: Script,
 }
+
+/// What the scripted model says.
+type Script = Arc<Mutex<String>>;
 
 impl Model {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
         let answers = Arc::new(AtomicUsize::new(0));
-        let count = answers.clone();
+        let script = Script::default();
+        let (count, says) = (answers.clone(), script.clone());
         std::thread::spawn(move || {
             for connection in listener.incoming().flatten() {
                 count.fetch_add(1, Ordering::SeqCst);
+                let says = says.clone();
                 // A client that goes away is no fault of ours.
-                std::thread::spawn(move || answer(connection));
+                std::thread::spawn(move || answer(connection, &says));
             }
         });
-        Self { url, answers }
+        Self { url, answers, script }
     }
 
     /// How many requests it was sent.
     pub fn asked(&self) -> usize {
         self.answers.load(Ordering::SeqCst)
+    }
+
+    /// From now on the model "scripted" answers with this.
+    pub fn say(&self, text: &str) {
+        text.clone_into(&mut self.script.lock().unwrap());
     }
 
     /// The text of a whole answer.
@@ -56,7 +67,7 @@ fn word(n: usize) -> String {
     if n + 1 == WORDS { "[1].".into() } else { format!("word{n} ") }
 }
 
-fn answer(mut connection: TcpStream) -> std::io::Result<()> {
+fn answer(mut connection: TcpStream, script: &Script) -> std::io::Result<()> {
     let asked = read(&connection)?;
     match asked["model"].as_str().unwrap_or_default() {
         "refusing" => connection.write_all(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"),
@@ -73,6 +84,14 @@ fn answer(mut connection: TcpStream) -> std::io::Result<()> {
             head(&mut connection)?;
             say(&mut connection, &word(0))
         }
+        "scripted" => {
+            head(&mut connection)?;
+            let script = script.lock().unwrap().clone();
+            for piece in script.split_inclusive(' ') {
+                say(&mut connection, piece)?;
+            }
+            end(&mut connection)
+        }
         pace => {
             head(&mut connection)?;
             for n in 0..WORDS {
@@ -81,11 +100,15 @@ fn answer(mut connection: TcpStream) -> std::io::Result<()> {
                     std::thread::sleep(SLOW_WORD);
                 }
             }
-            event(&mut connection, &json!({"choices": [{"delta": {}, "finish_reason": "stop"}]}))?;
-            event(&mut connection, &json!({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": WORDS}}))?;
-            connection.write_all(b"data: [DONE]\n\n")
+            end(&mut connection)
         }
     }
+}
+
+fn end(connection: &mut TcpStream) -> std::io::Result<()> {
+    event(connection, &json!({"choices": [{"delta": {}, "finish_reason": "stop"}]}))?;
+    event(connection, &json!({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": WORDS}}))?;
+    connection.write_all(b"data: [DONE]\n\n")
 }
 
 /// A request's JSON body.
