@@ -34,7 +34,7 @@ pub fn embedding_texts(model: &str, passages: &[Passage]) -> Vec<String> {
 }
 
 /// The static model takes the mean of a text's words: a passage with more than this is not helped by a title that it shares with its neighbours (measured).
-const STATIC_TOKENS_WITHOUT_HEADING: usize = 100;
+const STATIC_TOKENS_WITHOUT_HEADING: usize = 50;
 /// The transformer reads 256 tokens: what a passage longer than this has beyond its beginning is embedded in pieces of its own.
 const TOKENS_IN_ONE_PIECE: usize = 350;
 const TOKENS_OF_THE_BEGINNING: usize = 220;

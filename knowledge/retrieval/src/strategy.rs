@@ -95,17 +95,19 @@ fn retrieve_with(request: &Request<'_>, reranker: Option<&ProviderReranker<'_>>)
 /// Reads the first hits and sorts them by how likely each answers; the others follow as they were.
 fn read_step(request: &Request<'_>, indexes: &[Arc<SpecIndex>], hits: &mut [Hit], steps: &mut Vec<Step>) -> Confidence {
     let question = judged_by(request.query);
-    reader::read(question, hits, Some(&Keywords::new(indexes, question)));
+    let evidence = reader::read(question, hits, Some(&Keywords::new(indexes, question)));
+    let value = evidence.map_or(0.0, |evidence| evidence.probability());
     let probability = |hit: &Hit| hit.reading.as_ref().and_then(|reading| reading.probability);
     hits.sort_by(|a, b| probability(b).unwrap_or(-1.0).total_cmp(&probability(a).unwrap_or(-1.0)).then(b.fused.total_cmp(&a.fused)));
+    let surest = hits.first().and_then(probability).unwrap_or(1.0).max(f32::EPSILON);
     let best = hits.iter().map(|hit| hit.fused).fold(f32::EPSILON, f32::max);
-    let mut last = 1.0;
+    // The first is as sure as the answer is; the others fall from there.
+    let mut last = value;
     for hit in hits.iter_mut() {
-        hit.score = probability(hit).unwrap_or_else(|| (last * (hit.fused / best)).clamp(0.0, 1.0)).min(last);
+        hit.score = probability(hit).map_or(last * (hit.fused / best), |own| value * own / surest).clamp(0.0, last);
         last = hit.score;
     }
-    steps.push(Step { name: "read", detail: json!({ "by": BuiltIn::MiniLm.name(), "candidates": read(hits) }) });
-    let value = hits.first().and_then(probability).unwrap_or(0.0);
+    steps.push(Step { name: "read", detail: json!({ "by": BuiltIn::MiniLm.name(), "evidence": evidence, "candidates": read(hits) }) });
     Confidence { value, answerable: value >= answerable::THRESHOLD }
 }
 

@@ -48,9 +48,9 @@ struct Limits {
 fn limits(style: Style) -> Limits {
     match style {
         Style::Concise => Limits { units: 1, least_share: 0.9, items: 12 },
-        Style::Balanced => Limits { units: 3, least_share: 0.8, items: 12 },
-        Style::Detailed => Limits { units: 6, least_share: 0.65, items: 20 },
-        Style::Technical => Limits { units: 5, least_share: 0.7, items: 20 },
+        Style::Balanced => Limits { units: 3, least_share: 0.35, items: 12 },
+        Style::Detailed => Limits { units: 6, least_share: 0.15, items: 20 },
+        Style::Technical => Limits { units: 5, least_share: 0.2, items: 20 },
     }
 }
 
