@@ -217,7 +217,10 @@ fn choose(asked: &Asked, hits: &[Hit], units: &[Vec<Unit>]) -> Vec<Candidate> {
 /// As it is read: under its headings, a row under its table's header, an item under its lead-in, a sentence that points back after the one it points to.
 fn text_of(hit: &Hit, units: &[Unit], place: usize) -> String {
     let unit = &units[place];
-    let heading = heading_line(&hit.passage);
+    let mut heading = heading_line(&hit.passage);
+    if !heading.contains(&unit.heading) {
+        heading = if heading.is_empty() { unit.heading.clone() } else { format!("{heading} > {}", unit.heading) };
+    }
     let before = unit.lead.filter(|_| unit.kind != Kind::Sentence).or_else(|| units::pointed_to(units, place));
     let before = before.map(|before| format!("{} ", units[before].text)).unwrap_or_default();
     if heading.is_empty() { format!("{before}{}", unit.text) } else { format!("{heading}\n{before}{}", unit.text) }
