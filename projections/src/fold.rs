@@ -87,6 +87,12 @@ impl Projection {
         Self::ALL.into_iter().find(|projection| projection.name() == name)
     }
 
+    /// Whether its rows depend on which of two streams' events came first: an audit tree has its leaves in the log's order, and a key's first use is of
+    /// another stream than the key. All others may be folded partition by partition.
+    pub fn in_log_order(self) -> bool {
+        matches!(self, Self::Organizations | Self::Audit)
+    }
+
     /// The table with a row for each aggregate, and the aggregate's type.
     pub fn subject(self) -> Option<(Table, &'static str)> {
         match self {

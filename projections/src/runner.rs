@@ -3,8 +3,11 @@
 //! Checkpoints are read again inside the transaction, so that two processes on one file cannot fold an event twice. A poison event is parked with its
 //! error and never stops the feed.
 
+#[cfg(feature = "kafka")]
+use std::time::Instant;
 use std::{cell::Cell, collections::HashMap, sync::Arc, time::Duration};
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use twig_commands::{
     database::{Engine, Session, StoreError},
@@ -21,6 +24,11 @@ use crate::{
 };
 
 const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// A topic that has brought nothing for so long, while the log has something, is not waited for; reads of own writes wait longer than this.
+#[cfg(feature = "kafka")]
+const TOPIC_IS_LATE_AFTER: Duration = Duration::from_millis(1500);
+#[cfg(feature = "kafka")]
+const TOPIC_IS_LATE_FOR: Duration = Duration::from_secs(10);
 /// A pointer switched by another process is seen at the latest after this.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -32,64 +40,128 @@ pub struct Projector {
     pub views: Views,
 }
 
-impl Projector {
-    /// Runs until it is canceled.
-    pub async fn run(self, cancel: CancellationToken) {
-        let mut head = self.log.subscribe();
-        while !cancel.is_cancelled() {
-            match self.catch_up().await {
-                Ok(()) => {
-                    tokio::select! {
-                        _ = head.changed() => {}
-                        () = tokio::time::sleep(LOOK_AGAIN_AFTER) => {}
-                        () = cancel.cancelled() => {}
-                    }
-                }
-                Err(error) => {
-                    tracing::error!(%error, "the views could not be brought up to the log");
-                    tokio::time::sleep(RETRY_AFTER).await;
-                }
-            }
-        }
-    }
+/// Which live versions are folded by their own position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Folded {
+    All,
+    /// Those that a partitioned feed leaves to the log.
+    InLogOrder,
+}
 
-    /// Keeps the live views up with the topic that the relay writes, sharing its partitions with every other projector, until it is canceled.
-    #[cfg(feature = "kafka")]
-    pub async fn run_from_kafka(self, settings: crate::feed::KafkaSettings, cancel: CancellationToken) {
-        let ended = tokio::task::spawn_blocking(move || crate::feed::consumer::run(&self, &settings, &cancel)).await;
-        if let Err(error) = ended {
-            tracing::error!(%error, "the feed from Kafka ended");
-        }
+impl Folded {
+    fn projections(self) -> impl Iterator<Item = Projection> {
+        Projection::ALL.into_iter().filter(move |projection| self == Self::All || projection.in_log_order())
     }
+}
 
-    /// Folds everything that the log has and the views do not.
-    pub async fn catch_up(&self) -> Result<(), ViewError> {
-        if self.catch_up_partitions().await? {
-            return Ok(());
-        }
-        loop {
-            let from = self.views.checkpoint().await?;
-            let events = self.log.read(from, MAX_BATCH_EVENTS).await?;
-            let full = events.len() == MAX_BATCH_EVENTS;
-            if events.is_empty() {
-                self.views.publish(from);
-                return Ok(());
-            }
-            let (views, vault) = (self.views.clone(), self.vault.clone());
-            tokio::task::spawn_blocking(move || views.fold_live(&events, &vault)).await.map_err(|error| ViewError::Other(error.to_string()))??;
-            if !full {
-                let reached = self.views.checkpoint().await?;
-                if reached >= self.log.head().await? {
-                    return Ok(());
+/// Whether the topic brings the views what the log has.
+#[cfg(feature = "kafka")]
+#[derive(Clone, Copy, Debug)]
+enum Topic {
+    InTime,
+    /// It has not, since then, come beyond a position.
+    Waited {
+        position: u64,
+        since: Instant,
+    },
+    /// It is not waited for, for a while.
+    Late {
+        since: Instant,
+    },
+}
+
+#[cfg(feature = "kafka")]
+impl Topic {
+    fn seen(self, position: u64, head: u64) -> Self {
+        match self {
+            Self::Late { since } if since.elapsed() < TOPIC_IS_LATE_FOR => self,
+            Self::Waited { position: before, since } if position == before && position < head => {
+                if since.elapsed() < TOPIC_IS_LATE_AFTER {
+                    return self;
                 }
+                tracing::warn!(position, head, "the topic is late: the views are fed from the log");
+                metrics::counter!("twig_feed_late_total").increment(1);
+                Self::Late { since: Instant::now() }
             }
+            _ if position < head => Self::Waited { position, since: Instant::now() },
+            _ => Self::InTime,
         }
     }
 }
 
 impl Projector {
-    /// The same, from the log, for views that a partitioned feed has begun; `false` where none has.
-    async fn catch_up_partitions(&self) -> Result<bool, ViewError> {
+    /// Runs until it is canceled.
+    pub async fn run(self, cancel: CancellationToken) {
+        let mut head = self.log.subscribe();
+        while !cancel.is_cancelled() {
+            let done = self.catch_up().await;
+            rest(done, &mut head, &cancel).await;
+        }
+    }
+
+    /// Keeps the live views up with the topic that the relay writes, sharing its partitions with every other projector, until it is canceled. What needs the
+    /// log's order is folded from the log beside it.
+    #[cfg(feature = "kafka")]
+    pub async fn run_from_kafka(self, settings: crate::feed::KafkaSettings, cancel: CancellationToken) {
+        let in_log_order = tokio::spawn(self.clone().run_in_log_order(cancel.clone()));
+        let by_partitions = tokio::task::spawn_blocking(move || crate::feed::consumer::run(&self, &settings, &cancel));
+        for ended in [by_partitions.await, in_log_order.await] {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a feed of the views ended");
+            }
+        }
+    }
+
+    /// Folds what needs the log's order; and, from the log, what the topic does not bring in time: its brokers may be away, or who has a partition may hang.
+    #[cfg(feature = "kafka")]
+    async fn run_in_log_order(self, cancel: CancellationToken) {
+        let mut head = self.log.subscribe();
+        let mut topic = Topic::InTime;
+        while !cancel.is_cancelled() {
+            let mut done = self.catch_up_by_position(Folded::InLogOrder, &|_, _| {}).await;
+            topic = topic.seen(self.views.position(), *head.borrow());
+            if let (Ok(()), Topic::Late { .. }) = (&done, topic) {
+                done = self.catch_up_partitions(&|_, _| {}).await.map(drop);
+            }
+            rest(done, &mut head, &cancel).await;
+        }
+    }
+
+    /// Folds everything that the log has and the views do not.
+    pub async fn catch_up(&self) -> Result<(), ViewError> {
+        self.catch_up_telling(|_, _| {}).await
+    }
+
+    /// The same; `progress` hears what all views have reached, and the log's end, after each batch.
+    pub async fn catch_up_telling(&self, progress: impl Fn(u64, u64)) -> Result<(), ViewError> {
+        let folded = if self.catch_up_partitions(&progress).await? { Folded::InLogOrder } else { Folded::All };
+        self.catch_up_by_position(folded, &progress).await
+    }
+
+    fn tell(&self, progress: &impl Fn(u64, u64)) {
+        progress(self.views.position(), *self.log.subscribe().borrow());
+    }
+
+    async fn catch_up_by_position(&self, folded: Folded, progress: &impl Fn(u64, u64)) -> Result<(), ViewError> {
+        loop {
+            let from = self.views.blocking(move |views| views.reached(folded)).await?;
+            let events = self.log.read(from, MAX_BATCH_EVENTS).await?;
+            let full = events.len() == MAX_BATCH_EVENTS;
+            if events.is_empty() {
+                self.views.publish(self.views.checkpoint().await?);
+                return Ok(());
+            }
+            let vault = self.vault.clone();
+            self.views.blocking(move |views| views.fold_live(&events, &vault, folded)).await?;
+            self.tell(progress);
+            if !full && self.views.blocking(move |views| views.reached(folded)).await? >= self.log.head().await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// From the log, for views that a partitioned feed has begun; `false` where none has.
+    async fn catch_up_partitions(&self, progress: &impl Fn(u64, u64)) -> Result<bool, ViewError> {
         loop {
             let known = self.views.blocking(Views::feed_checkpoints).await?;
             let partitions = known.len() as u32;
@@ -97,11 +169,28 @@ impl Projector {
             known.into_iter().for_each(|(partition, reached)| planner.assign(partition, reached));
             let Some(after) = planner.lowest() else { return Ok(false) };
             let Some(batch) = planner.from_log(after, self.log.read(after, MAX_BATCH_EVENTS).await?, partitions) else {
-                self.views.publish(after);
                 return Ok(true);
             };
             let vault = self.vault.clone();
             self.views.blocking(move |views| views.fold_feed(&batch, partitions, &vault)).await?;
+            self.tell(progress);
+        }
+    }
+}
+
+/// Waits for more, or after a failure for a while.
+async fn rest(done: Result<(), ViewError>, head: &mut watch::Receiver<u64>, cancel: &CancellationToken) {
+    match done {
+        Ok(()) => {
+            tokio::select! {
+                _ = head.changed() => {}
+                () = tokio::time::sleep(LOOK_AGAIN_AFTER) => {}
+                () = cancel.cancelled() => {}
+            }
+        }
+        Err(error) => {
+            tracing::error!(%error, "the views could not be brought up to the log");
+            tokio::time::sleep(RETRY_AFTER).await;
         }
     }
 }
@@ -176,28 +265,41 @@ fn park(session: &mut Session, projection: Projection, version: i64, position: u
 }
 
 impl Views {
-    /// One transaction for all live projections.
-    fn fold_live(&self, events: &[RecordedEvent], vault: &Vault) -> Result<(), ViewError> {
+    /// The lowest position of these live versions.
+    fn reached(&self, folded: Folded) -> Result<u64, ViewError> {
+        self.database.read_now(|session| {
+            let mut lowest = None;
+            for row in session.query("SELECT name, position FROM projections WHERE live = 1", &[])? {
+                let (name, position): (String, u64) = (row.get(0)?, row.get(1)?);
+                if folded.projections().any(|projection| projection.name() == name) {
+                    lowest = Some(lowest.unwrap_or(position).min(position));
+                }
+            }
+            Ok(lowest.unwrap_or(0))
+        })
+    }
+
+    /// One transaction for all of these live versions.
+    fn fold_live(&self, events: &[RecordedEvent], vault: &Vault, folded: Folded) -> Result<(), ViewError> {
         let events: Vec<Arc<RecordedEvent>> = events.iter().cloned().map(Arc::new).collect();
-        let reached = self.database.write_now(|session| {
+        let lowest: u64 = self.database.write_now(|session| {
             let live = crate::views::live_versions(session)?;
             let keys = Keys::of(vault);
-            let mut reached = u64::MAX;
             // In one order, so that two processes never wait for each other.
-            for projection in Projection::ALL {
+            for projection in folded.projections() {
                 if let Some(version) = live.get(&projection) {
-                    reached = reached.min(fold_batch(session, projection, *version, &events, &|sealed| keys.open(sealed))?);
+                    fold_batch(session, projection, *version, &events, &|sealed| keys.open(sealed))?;
                 }
             }
             keys.check()?;
             // Looked at last, while every version is held: one feed at a time folds a version.
-            if checkpoint::has_begun(session)? {
+            if folded == Folded::All && checkpoint::has_begun(session)? {
                 return Err(ViewError::Other("a partitioned feed has begun".into()));
             }
-            Ok(reached)
+            Ok(session.query_one(checkpoint::LOWEST, &[])?.get(0)?)
         })?;
-        self.publish(reached);
-        metrics::gauge!("twig_projection_position").set(reached as f64);
+        self.publish(lowest);
+        metrics::gauge!("twig_projection_position").set(lowest as f64);
         Ok(())
     }
 }

@@ -22,7 +22,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 const STATEMENT_TIMEOUT_MS: u32 = 60_000;
 const LOCK_TIMEOUT_MS: u32 = 15_000;
-const IDLE_IN_TRANSACTION_TIMEOUT_MS: u32 = 60_000;
+/// A process that hangs in a transaction loses it, with the rows that others wait for.
+const IDLE_IN_TRANSACTION_TIMEOUT_MS: u32 = 10_000;
 const MAX_CACHED_STATEMENTS: usize = 256;
 const IO_THREADS: usize = 2;
 /// What PostgreSQL knows every connection of this process by (`pg_stat_activity.application_name`): others see by it whether the process lives.

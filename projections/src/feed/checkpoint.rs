@@ -1,7 +1,8 @@
 //! Where each partition stands in each live version, kept beside the rows and changed in their transaction.
 //!
 //! Invariant: a version's rows are exactly the events at or below its partitions' positions. A batch that would leave a hole is refused; who holds a
-//! partition's row is alone with it until it has committed. A store that no partitioned feed has begun has no rows here: `projections.position` counts.
+//! partition's row is alone with it until it has committed. A version that is folded in the log's order, and any that no partitioned feed has begun, has no
+//! rows here: `projections.position` counts.
 
 use std::collections::BTreeMap;
 
@@ -28,10 +29,10 @@ pub(crate) const LOWEST: &str = "SELECT coalesce(min(coalesce((SELECT min(f.posi
 type Checkpoints = BTreeMap<(Projection, u32), Reached>;
 
 impl Views {
-    /// Gives every live version a row a partition, at what it has reached by itself.
+    /// Gives every live version that may be folded by partitions a row for each, at what it has reached by itself.
     pub(crate) fn begin_feed(&self, partitions: u32) -> Result<(), ViewError> {
         self.database.write_now(|session| {
-            for (projection, version) in in_order(&live_versions(session)?) {
+            for (projection, version) in partitioned(&live_versions(session)?) {
                 let which = [projection.name().into(), version.into()];
                 // Whoever folds this version by its own position is done before, or sees the rows.
                 let position: u64 =
@@ -66,14 +67,14 @@ impl Views {
         })
     }
 
-    /// Folds a batch into every live version: rows and checkpoints are one transaction.
+    /// Folds a batch into every live version that is folded by partitions: rows and checkpoints are one transaction.
     pub(crate) fn fold_feed(&self, batch: &Batch, partitions: u32, vault: &Vault) -> Result<(), ViewError> {
         let lowest = self.database.write_now(|session| {
             let live = live_versions(session)?;
             let known = hold(session, &live, batch)?;
             let keys = Keys::of(vault);
             let mut rows = Vec::new();
-            for (projection, version) in in_order(&live) {
+            for (projection, version) in partitioned(&live) {
                 let at = |partition: u32| known.get(&(projection, partition)).copied();
                 for stretch in &batch.stretches {
                     let Some(reached) = at(stretch.partition).filter(|reached| reached.position >= stretch.after) else {
@@ -146,8 +147,9 @@ pub(crate) fn forget(session: &mut Session, projection: Projection, version: i64
     session.execute("DELETE FROM feed_checkpoints WHERE name = ?1 AND version = ?2", &[projection.name().into(), version.into()]).map(drop)
 }
 
-fn in_order(live: &Live) -> Vec<(Projection, i64)> {
-    Projection::ALL.into_iter().filter_map(|projection| Some((projection, *live.get(&projection)?))).collect()
+/// In one order for all processes.
+fn partitioned(live: &Live) -> Vec<(Projection, i64)> {
+    Projection::ALL.into_iter().filter(|projection| !projection.in_log_order()).filter_map(|projection| Some((projection, *live.get(&projection)?))).collect()
 }
 
 fn row(projection: Projection, version: i64, partition: u32, reached: Reached) -> Vec<Value> {
