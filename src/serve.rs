@@ -8,7 +8,12 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{App as ActixApp, HttpRequest, HttpResponse, HttpServer, web};
+use actix_web::{
+    App as ActixApp, HttpRequest, HttpResponse, HttpServer,
+    dev::{Service, ServiceResponse},
+    http::ConnectionType,
+    web,
+};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -110,10 +115,12 @@ where
     let routes = twig_api::configure(app.clone(), does(Role::Api))?;
     let tls = tls(&settings)?;
     let secure = tls.is_some();
+    let last_answers = app.stopping.clone();
     let factory = move || {
+        let stopping = last_answers.clone();
         let headers = actix_web::middleware::DefaultHeaders::new();
         let headers = if secure { headers.add(("strict-transport-security", "max-age=31536000")) } else { headers };
-        ActixApp::new().wrap(headers).configure(routes.clone())
+        ActixApp::new().wrap(headers).wrap_fn(move |request, service| close_when(stopping.clone(), service.call(request))).configure(routes.clone())
     };
     let server = HttpServer::new(factory).workers(HTTP_WORKERS).disable_signals().shutdown_timeout(STOP_WITHIN.as_secs());
     let listen = |error: std::io::Error| format!("{} can't be listened on: {error}", settings.listen);
@@ -154,6 +161,9 @@ where
         .await;
     tracing::info!("stopping");
     let _ = stop.send(true);
+    if does(Role::Api) && !alone {
+        tokio::time::sleep(Duration::from_secs(settings.drain_s)).await;
+    }
     handle.stop(true).await;
     let _ = tokio::time::timeout(STOP_WITHIN, async {
         while knowledge.unfinished_answers() > 0 {
@@ -171,6 +181,17 @@ where
     running.abort();
     Ok(())
 }
+
+/// While the process is stopping an answer is the last one on its connection: the client's next request finds a process that stays.
+async fn close_when<B>(stopping: watch::Receiver<bool>, answered: impl Future<Output = Answered<B>>) -> Answered<B> {
+    let mut answer = answered.await?;
+    if *stopping.borrow() {
+        answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    Ok(answer)
+}
+
+type Answered<B> = Result<ServiceResponse<B>, actix_web::Error>;
 
 /// Deliveries stand beside the log: they can't be made again from it.
 async fn deliveries(settings: &Settings, node: &Node) -> Result<Deliveries, ViewError> {

@@ -14,6 +14,8 @@ use twig_workers::TargetSettings;
 
 /// A topic's partitions share the work; more than this only cost.
 const MAX_KAFKA_PARTITIONS: u32 = 256;
+/// Longer than any load balancer needs to see that a process is not ready.
+const MAX_DRAIN_S: u64 = 120;
 pub const DEFAULT_FILE: &str = include_str!("twig.default.toml");
 
 /// Settings given as flags; what is missing comes from elsewhere.
@@ -42,6 +44,10 @@ pub struct Flags {
     #[arg(long, global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
+    /// How long a stopping process, one of several, goes on answering for the load balancer to see it, in seconds
+    #[arg(long, global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drain_s: Option<u64>,
     /// The event log: sqlite:FILE or postgres://…
     #[arg(long, global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,6 +132,7 @@ pub struct Settings {
     pub log: String,
     pub log_level: String,
     pub role: String,
+    pub drain_s: u64,
     #[serde(default)]
     pub events_url: Option<String>,
     #[serde(default)]
@@ -268,6 +275,9 @@ impl Settings {
         }
         if self.kafka_brokers.is_some() && cfg!(not(feature = "kafka")) {
             return Err("kafka_brokers is set, but this build has no Kafka (its feature `kafka` is off)".into());
+        }
+        if self.drain_s > MAX_DRAIN_S {
+            return Err(format!("drain_s is {}; allowed is 0 to {MAX_DRAIN_S}", self.drain_s));
         }
         if !(1..=MAX_KAFKA_PARTITIONS).contains(&self.kafka_partitions) {
             return Err(format!("kafka_partitions is {}; allowed is 1 to {MAX_KAFKA_PARTITIONS}", self.kafka_partitions));
