@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use twig_commands::{
-    database::{Session, StoreError},
+    database::{Session, StoreError, Value},
     vault::Vault,
 };
 
@@ -13,12 +13,16 @@ use crate::{
     fold::Projection,
     runner::{Keys, fold_batch},
     store,
-    views::{Tenant, ViewError, Views, all_rows},
+    views::{Tenant, ViewError, Views},
 };
+
+/// Rows that one statement compares: an organization may have more than a statement's time allows.
+const COMPARED_ROWS: u64 = 20_000;
+const COMPARED: &str = "organization, id, parent, at, sort, body";
 
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
-    #[error("there is no projection {0}; there are organizations, agents, data_specs and interactions")]
+    #[error("there is no projection {0}; there are organizations, agents, data_specs, interactions, webhooks, audit and jobs")]
     Unknown(String),
     #[error("{0} has no rebuilt version: run `twig projections rebuild {0}` first")]
     NothingRebuilt(String),
@@ -101,10 +105,7 @@ impl Views {
                 let live = live.get(&projection).copied().unwrap_or_default();
                 let mut differing = 0;
                 for table in projection.tables() {
-                    let one = all_rows(session, &store::table_name(*table, live))?;
-                    let two = all_rows(session, &store::table_name(*table, rebuilt))?;
-                    let (one, two): (std::collections::BTreeSet<_>, std::collections::BTreeSet<_>) = (one.into_iter().collect(), two.into_iter().collect());
-                    differing += one.symmetric_difference(&two).count() as u64;
+                    differing += differing_between(session, &store::table_name(*table, live), &store::table_name(*table, rebuilt))?;
                 }
                 if projection == Projection::Interactions {
                     differing += analytics::differing_cells(session, live, rebuilt)?;
@@ -121,6 +122,28 @@ impl Views {
             Ok(session.query_one(sql, &[projection.name().into()])?.get(0)?)
         })
         .await
+    }
+}
+
+/// How many rows only one of two tables has, counted where they are: they may be more than this process can hold.
+fn differing_between(session: &mut Session, one: &str, other: &str) -> Result<u64, StoreError> {
+    let end_sql =
+        format!("SELECT organization, id FROM {one} WHERE (organization, id) > (?1, ?2) ORDER BY organization, id LIMIT 1 OFFSET {}", COMPARED_ROWS - 1);
+    let (mut differing, mut from) = (0, (String::new(), String::new()));
+    loop {
+        let end = session.query_first(&end_sql, &[(&from.0).into(), (&from.1).into()])?;
+        let end: Option<(String, String)> = end.map(|row| Ok::<_, StoreError>((row.get(0)?, row.get(1)?))).transpose()?;
+        let mut values: Vec<Value> = vec![(&from.0).into(), (&from.1).into()];
+        values.extend(end.iter().flat_map(|(organization, id)| [organization.into(), id.into()]));
+        let within = if end.is_some() { "(organization, id) > (?1, ?2) AND (organization, id) <= (?3, ?4)" } else { "(organization, id) > (?1, ?2)" };
+        for (a, b) in [(one, other), (other, one)] {
+            let sql = format!("SELECT count(*) FROM (SELECT {COMPARED} FROM {a} WHERE {within} EXCEPT SELECT {COMPARED} FROM {b} WHERE {within}) AS differing");
+            differing += session.query_one(&sql, &values)?.get::<u64>(0)?;
+        }
+        match end {
+            Some(end) => from = end,
+            None => return Ok(differing),
+        }
     }
 }
 

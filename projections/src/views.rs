@@ -274,11 +274,3 @@ pub(crate) fn shown(mut body: Value) -> Value {
     }
     body
 }
-
-/// Organization, id, parent, time, position and body, as they are stored.
-pub(crate) type StoredRow = (String, String, Option<String>, i64, i64, String);
-
-pub(crate) fn all_rows(session: &mut Session, table: &str) -> Result<Vec<StoredRow>, StoreError> {
-    let rows = session.query(&format!("SELECT organization, id, parent, at, sort, body FROM {table} ORDER BY organization, id"), &[])?;
-    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))).collect()
-}

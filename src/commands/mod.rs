@@ -4,6 +4,7 @@ mod audit;
 mod eval;
 mod files;
 mod import;
+mod progress;
 mod records;
 mod watch;
 
@@ -18,6 +19,7 @@ use twig_domain::{
 };
 use twig_projections::{ListAt, ListQuery};
 
+use self::progress::Progress;
 use crate::{node::Node, settings::Settings};
 
 pub use audit::{Audit, audit, record_backup};
@@ -77,7 +79,7 @@ pub enum Keys {
 #[derive(Subcommand)]
 pub enum Projections {
     Status,
-    /// Fill a new version beside the live one
+    /// Fill a new version beside the live one, or `clickhouse` anew
     Rebuild {
         name: String,
     },
@@ -260,7 +262,10 @@ pub async fn keys(settings: &Settings, command: Keys, as_json: bool) -> Result<(
 }
 
 pub async fn projections(settings: &Settings, command: Projections, as_json: bool) -> Result<(), String> {
-    let node = open(settings).await?;
+    let node = Node::open(settings)?;
+    let progress = Progress::of("views");
+    node.projector.catch_up_telling(|at, head| progress.tell(at, head)).await.map_err(|error| error.to_string())?;
+    progress.done();
     match command {
         Projections::Status => {
             let all = node.views.status().await.map_err(|error| error.to_string())?;
@@ -269,14 +274,18 @@ pub async fn projections(settings: &Settings, command: Projections, as_json: boo
             };
             say(as_json, &json!(all), &all.iter().map(line).collect::<Vec<_>>().join("\n"));
         }
+        Projections::Rebuild { name } if name == "clickhouse" => {
+            let sink = node.clickhouse_sink().ok_or("clickhouse_url is needed")?;
+            let progress = Progress::of("clickhouse");
+            sink.rebuild(|at, head| progress.tell(at, head)).await.map_err(|error| error.to_string())?;
+            progress.done();
+            say(as_json, &json!({"name": name}), "ClickHouse is filled");
+        }
         Projections::Rebuild { name } => {
-            let bar = indicatif::ProgressBar::new(0);
-            let version = node.views.rebuild(&name, node.vault.clone(), |at, head| {
-                bar.set_length(head);
-                bar.set_position(at);
-            });
+            let progress = Progress::of(&name);
+            let version = node.views.rebuild(&name, node.vault.clone(), |at, head| progress.tell(at, head));
             let version = version.await.map_err(|error| error.to_string())?;
-            bar.finish_and_clear();
+            progress.done();
             node.projector.catch_up().await.map_err(|error| error.to_string())?;
             let differing = node.views.differing_rows(&name).await.map_err(|error| error.to_string())?;
             say(

@@ -11,6 +11,7 @@ mod sink;
 use std::time::Duration;
 
 use clickhouse::Client;
+use twig_commands::database::StoreError;
 use url::Url;
 
 pub(super) use ranges::create;
@@ -33,6 +34,12 @@ pub enum ClickHouseError {
     Late,
     #[error(transparent)]
     View(#[from] crate::ViewError),
+}
+
+impl From<StoreError> for ClickHouseError {
+    fn from(error: StoreError) -> Self {
+        Self::View(error.into())
+    }
 }
 
 #[derive(Clone)]

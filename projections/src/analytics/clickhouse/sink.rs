@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use clickhouse::Row;
 use serde::Serialize;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
-use twig_commands::log::RecordedEvent;
+use twig_commands::{database::Database, log::RecordedEvent};
 
 use super::{
     ClickHouse, ClickHouseError,
@@ -20,7 +21,11 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 const INSERT_TIMEOUT: Duration = Duration::from_secs(60);
 const TABLES: [&str; 6] = ["interactions", "feedback", "rollups", "visitors", "latencies", "citations"];
 
-/// The loop that feeds ClickHouse. Two of them do no harm: they take the same ranges.
+/// `twig` and 0xc32: whoever works on ClickHouse is alone with it. Two would take the same ranges, which does no harm, but for the moment in which it is
+/// emptied: rows of the one could then come between.
+const LOCK: i64 = 0x7477_6967_0000_0c32;
+
+/// The loop that feeds ClickHouse, in one process at a time.
 #[derive(Clone)]
 pub struct ClickHouseSink {
     pub store: ClickHouse,
@@ -33,10 +38,11 @@ impl ClickHouseSink {
         let mut head = self.views.log.subscribe();
         let mut prepared = false;
         while !cancel.is_cancelled() {
-            let done = if prepared { self.drain().await } else { self.catch_up().await };
-            prepared = done.is_ok();
+            let sink = self.clone();
+            let done = self.alone(async move { if prepared { sink.drain().await } else { sink.catch_up().await } }).await;
+            prepared = matches!(done, Ok(Some(())));
             let wait = match done {
-                Ok(()) => LOOK_AGAIN_AFTER,
+                Ok(_) => LOOK_AGAIN_AFTER,
                 Err(error) => {
                     tracing::warn!(%error, "ClickHouse could not be brought up to the log; it is tried again");
                     metrics::counter!("twig_clickhouse_failures_total").increment(1);
@@ -55,6 +61,54 @@ impl ClickHouseSink {
     pub async fn catch_up(&self) -> Result<(), ClickHouseError> {
         self.prepare().await?;
         self.drain().await
+    }
+
+    /// Empties ClickHouse and fills it again from the log; `progress` hears the position after each range, and the log's end. A sink that runs meanwhile
+    /// helps.
+    pub async fn rebuild(&self, progress: impl Fn(u64, u64)) -> Result<(), ClickHouseError> {
+        while self.alone(self.clone().begin_anew()).await?.is_none() {
+            tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+        }
+        loop {
+            match self.alone(self.clone().one_range()).await? {
+                Some(Some(end)) => progress(end, *self.views.log.subscribe().borrow()),
+                Some(None) => return Ok(()),
+                None => tokio::time::sleep(RETRY_AFTER).await,
+            }
+        }
+    }
+
+    async fn begin_anew(self) -> Result<(), ClickHouseError> {
+        self.store.migrate().await?;
+        self.begin().await
+    }
+
+    /// Where the range ends that went in; `None` where there is nothing more.
+    async fn one_range(self) -> Result<Option<u64>, ClickHouseError> {
+        let Some(range) = self.go_in(MAX_RANGE_EVENTS).await? else { return Ok(None) };
+        let end = range.1;
+        self.settle(range).await?;
+        Ok(Some(end))
+    }
+
+    /// Does something while no other process works on ClickHouse; `None` where one does.
+    async fn alone<T: Send + 'static>(&self, work: impl Future<Output = Result<T, ClickHouseError>> + Send + 'static) -> Result<Option<T>, ClickHouseError> {
+        if let Database::Sqlite(_) = self.views.database() {
+            return work.await.map(Some);
+        }
+        let (views, runtime) = (self.views.clone(), Handle::current());
+        let done = tokio::task::spawn_blocking(move || {
+            views.database().read_now(|session| {
+                if !session.query_one("SELECT pg_try_advisory_lock(?1)", &[LOCK.into()])?.get::<bool>(0)? {
+                    return Ok(None);
+                }
+                let done = runtime.block_on(work);
+                // A session that is gone has let its lock go.
+                let _ = session.query("SELECT pg_advisory_unlock(?1)", &[LOCK.into()]);
+                done.map(Some)
+            })
+        });
+        done.await.map_err(|error| ViewError::Other(error.to_string()))?
     }
 
     /// Makes the tables, and sees that they hold what the recorded ranges say.
