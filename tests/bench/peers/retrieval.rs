@@ -201,7 +201,15 @@ fn write_corpus(bench: &Bench, corpus: &Corpus) {
 
 /// A Python process that keeps its index and answers each line with one pass's median.
 fn peer(bench: &Bench, python: &std::path::Path, name: &str, kind: &str, settings: &str) -> Option<Contender> {
-    let mut child = Command::new(python).arg(script("retrieval.py")).arg(kind).arg(&bench.folder).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
+    let mut child = Command::new(python)
+        .arg(script("retrieval.py"))
+        .arg(kind)
+        .arg(&bench.folder)
+        .env("RUST_LOG", "error")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .ok()?;
     let (mut orders, mut answers) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()).lines());
     if answers.next()?.ok()? != "ready" {
         return None;
