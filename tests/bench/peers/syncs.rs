@@ -8,6 +8,9 @@ use twig_bench::rounds::{Contender, Measured, Row};
 
 use crate::{Bench, rows::ROWS};
 
+/// Long enough that the syncs of opening a store do not weigh.
+const COUNTED_SECONDS: &str = "4";
+
 /// A single pass of one contender; what it did stands on standard output.
 pub fn once(bench: &Bench, row: &str, contender: &str) {
     let (_, make) = ROWS.iter().find(|(name, _)| *name == row).unwrap();
@@ -22,7 +25,7 @@ pub fn by_strace(row: &Row, contender: &str) -> Option<f64> {
     let counts = tempfile::NamedTempFile::new().unwrap();
     let mut strace = Command::new("strace");
     strace.args(["-f", "-c", "-e", "trace=fdatasync,fsync", "-o"]).arg(counts.path()).arg(std::env::current_exe().unwrap());
-    let output = strace.args(["--once", row.name, contender]).output().ok()?;
+    let output = strace.args(["--seconds", COUNTED_SECONDS, "--once", row.name, contender]).output().ok()?;
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     let operations: f64 = printed.lines().find_map(|line| line.strip_prefix("operations "))?.parse().unwrap();
     // % time, seconds, usecs/call, calls, errors where there are any, syscall
