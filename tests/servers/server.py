@@ -59,10 +59,17 @@ class Server:
         self.wait_for_its_end()
 
     def kill(self):
-        for process in (*children(self.process.pid), self.process.pid):
+        # Held first, so that it has no child that is not among these.
+        self.pause()
+        family = [*children(self.process.pid), self.process.pid]
+        for process in family:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         self.process.wait()
+        # What they share is free only when the last of them is gone.
+        end = time.monotonic() + STOP_WITHIN_S
+        while any(runs(process) for process in family) and time.monotonic() < end:
+            time.sleep(LOOK_EVERY_S)
 
     def pause(self):
         self.process.send_signal(signal.SIGSTOP)
@@ -103,6 +110,13 @@ def children(process):
     with contextlib.suppress(OSError):
         return [int(child) for child in pathlib.Path(f"/proc/{process}/task/{process}/children").read_text().split()]
     return []
+
+
+def runs(process):
+    """Whether a process is there and no zombie."""
+    with contextlib.suppress(OSError):
+        return pathlib.Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    return False
 
 
 def exchange(port, request, answer_bytes):
