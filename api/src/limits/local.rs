@@ -1,5 +1,5 @@
-//! The counts of one process, exact. They go to their own small database by a thread of its own: a request never waits for the disk, and a process that
-//! is killed has forgotten at most what that thread had not yet been handed.
+//! The counts of one process, exact. They go to their own small database by a thread of its own, and a process that is killed has forgotten at most what that
+//! thread had not yet written. Near a limit, where it matters, a request waits until it is; elsewhere it never does.
 
 use std::{
     collections::HashMap,
@@ -11,6 +11,9 @@ use rusqlite::{Connection, params};
 use twig_domain::{Timestamp, id::OrgId, organization::Limits};
 
 use super::{Counts, Standing, Window, standing};
+
+/// So few requests before a limit, each is written before it is answered.
+const NEAR: u64 = 16;
 
 /// The counts of every organization.
 #[derive(Clone)]
@@ -54,6 +57,10 @@ impl LocalLimiter {
             *counts = at;
             // The receiver lives as long as the process; a failed send only means that it is ending.
             let _ = self.save.send(Save::Counts(organization, at));
+        }
+        drop(all);
+        if standing.admitted && standing.minute_left().min(standing.day_left()) < NEAR {
+            self.flush();
         }
         standing
     }
