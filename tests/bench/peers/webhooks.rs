@@ -25,7 +25,7 @@ use crate::{
 
 const ENDPOINTS: usize = 100;
 const HANGING: usize = 5;
-const EVENTS: usize = 20;
+const EVENTS: usize = 10;
 const LIMIT_CONNECTIONS: usize = 64;
 /// What a pass may take before it counts as lost.
 const WITHIN: Duration = Duration::from_secs(60);
