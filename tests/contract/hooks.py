@@ -33,7 +33,7 @@ UNSTATEABLE = [
     r"must be in the future", r"must be within the years that can be counted", r"is outside the years that can be counted", r"must be an IANA time zone such as Europe/Berlin",
     # What depends on the network, on a setting of the server, or takes a parser of addresses to see.
     r"must be an absolute URL", r"must be an https URL", r"must be https; http is allowed to loopback only", r"must not carry a user name or password; use headers", r"(.|\n)* could not be resolved.*",
-    r"its address is private, loopback, link-local or otherwise not on the public internet", r"is reserved",
+    r"its address is private, loopback, link-local or otherwise not on the public internet", r"is reserved", r"a model needs a name",
 ]  # fmt: skip
 #: Reasons of a `config` that a schema cannot state; that of a PUT is of a type that the request does not name.
 UNSTATEABLE_CONFIG = [
