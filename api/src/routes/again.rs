@@ -16,24 +16,6 @@ use twig_projections::AsOf;
 use super::{data_specs, files, interactions, webhooks};
 use crate::{problem::Problem, reply::Reply, request::Request};
 
-/// What of an interaction is its answer (API §3).
-const ANSWER: [&str; 14] = [
-    "id",
-    "sessionId",
-    "agentId",
-    "agentVersion",
-    "response",
-    "sources",
-    "answered",
-    "finishReason",
-    "model",
-    "ragStrategy",
-    "usage",
-    "latencyMs",
-    "createdAt",
-    "grounding",
-];
-
 /// The answer to the request whose last event stands at this position; `None` where it can't be made again.
 pub async fn answer(request: &Request, position: u64) -> Result<Option<Reply>, Problem> {
     let organization = request.org()?;
@@ -89,7 +71,7 @@ async fn interaction(request: &Request, recorded: &RecordedEvent, event: &Intera
     Ok(match event {
         // The OpenAI routes have answers of another shape.
         InteractionEvent::InteractionCompleted { .. } if request.path == "/api/chat" => {
-            let mut answer: Value = ANSWER.iter().map(|member| ((*member).to_owned(), found.body[*member].clone())).collect();
+            let mut answer: Value = interactions::answer_members().map(|member| (member.to_owned(), found.body[member].clone())).collect();
             if found.body["erased"] == true {
                 answer["erased"] = true.into();
             }

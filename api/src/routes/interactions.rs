@@ -26,6 +26,8 @@ use crate::{
 };
 
 pub(super) const WHAT: &str = "The interaction";
+/// How many of [`MEMBERS`], from the first, an answer has too.
+const OF_ANSWER: usize = 13;
 const MEMBERS: [&str; 23] = [
     "id",
     "sessionId",
@@ -51,6 +53,11 @@ const MEMBERS: [&str; 23] = [
     "grounding",
     "version",
 ];
+
+/// What of an interaction is its answer (API §3).
+pub(super) fn answer_members() -> impl Iterator<Item = &'static str> {
+    MEMBERS[..OF_ANSWER].iter().copied().chain(["grounding"])
+}
 const EXPORT_PAGE: u32 = 500;
 
 pub fn routes(all: &mut Vec<Route>) {
