@@ -1,6 +1,10 @@
 //! The parts of one process, put together on a data folder.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::{ErrorKind, Write},
+    path::Path,
+};
 
 use twig_commands::{
     bus::CommandBus,
@@ -115,6 +119,19 @@ fn master_key(settings: &Settings) -> Result<MasterKey, String> {
 
 /// Holds the data folder for one serving process.
 pub fn hold(folder: &Path) -> Result<nix::fcntl::Flock<fs::File>, String> {
+    writable(folder)?;
     let file = fs::File::create(folder.join("serve.lock")).map_err(|error| format!("the data folder can't be written: {error}"))?;
     nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock).map_err(|_| format!("another twig serves {} already", folder.display()))
+}
+
+/// Whether the data folder can be written, and what to do if not.
+pub fn writable(folder: &Path) -> Result<(), String> {
+    let probe = folder.join(".probe");
+    let written = fs::File::create(&probe).and_then(|mut file| file.write_all(&[0; 65_536]).and_then(|()| file.sync_all()));
+    let _ = fs::remove_file(&probe);
+    written.map_err(|error| match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "the disk is full: make room, or move the folder with --data-dir".to_owned(),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "the folder is read-only: give this user the right to write it".to_owned(),
+        kind => format!("the folder can't be written ({kind})"),
+    })
 }

@@ -14,7 +14,10 @@ use serde_json::json;
 use twig_commands::database::{Database, PostgresPool, StoreError};
 
 use super::{records, say};
-use crate::settings::{Settings, StoreUrl};
+use crate::{
+    node::writable,
+    settings::{Settings, StoreUrl},
+};
 
 const REACH_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -60,24 +63,8 @@ pub fn doctor(settings: &Settings, as_json: bool) -> Result<(), String> {
 }
 
 fn folder(folder: &Path) -> (&'static str, Result<String, String>) {
-    let probe = folder.join(".doctor");
-    let written =
-        if folder.exists() { fs::File::create(&probe).and_then(|mut file| file.write_all(&[0; 65_536]).and_then(|()| file.sync_all())) } else { Ok(()) };
-    let _ = fs::remove_file(&probe);
-    let result = match written {
-        Ok(()) if folder.exists() => Ok("can be written".to_owned()),
-        Ok(()) => Ok("is not there yet; the first start makes it".to_owned()),
-        Err(error) => match error.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                Err("the disk is full: make room, or move the folder with --data-dir".to_owned())
-            }
-            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-                Err("the folder is read-only: give this user the right to write it".to_owned())
-            }
-            _ => Err(format!("the folder can't be written ({})", error.kind())),
-        },
-    };
-    ("data folder", result)
+    let absent = || Ok("is not there yet; the first start makes it".to_owned());
+    ("data folder", if folder.exists() { writable(folder).map(|()| "can be written".to_owned()) } else { absent() })
 }
 
 /// Whether a database answers, may be written, and syncs what it commits.

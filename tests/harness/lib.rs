@@ -5,7 +5,8 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -19,6 +20,7 @@ pub mod stores;
 pub mod stream;
 
 const LIMIT: Duration = Duration::from_secs(60);
+const COMMAND_LIMIT: Duration = Duration::from_secs(300);
 
 /// The binary under test: `TWIG_BIN`, which `tests/run` sets.
 pub fn binary() -> PathBuf {
@@ -121,9 +123,22 @@ impl Drop for Server {
     }
 }
 
-/// One command on a data folder, to its end.
+/// One command on a data folder, to its end. One that never ends is ended here, so that a test fails and does not hang.
 pub fn twig(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(binary()).args(arguments).arg("--data-dir").arg(folder).envs(stores::variables(folder)).stdin(Stdio::null()).output().unwrap()
+    let mut command = Command::new(binary());
+    command.args(arguments).arg("--data-dir").arg(folder).envs(stores::variables(folder));
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let process = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
+    let (ended, end) = mpsc::channel::<()>();
+    let watch = thread::spawn(move || {
+        if end.recv_timeout(COMMAND_LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let _ = nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGKILL);
+        }
+    });
+    let output = child.wait_with_output().unwrap();
+    drop(ended);
+    watch.join().unwrap();
+    output
 }
 
 fn spawn(folder: &Path, arguments: &[String], variables: &[(String, String)]) -> (Child, String, Arc<Mutex<Vec<String>>>) {
@@ -143,7 +158,7 @@ fn spawn(folder: &Path, arguments: &[String], variables: &[(String, String)]) ->
         move |line| printed.lock().unwrap().push(line.clone())
     });
     let url = lines.find_map(|line| line.strip_prefix("listening on ").map(str::to_owned)).expect("the server prints where it listens");
-    std::thread::spawn(move || lines.for_each(drop));
+    thread::spawn(move || lines.for_each(drop));
     (child, url, printed)
 }
 
@@ -201,6 +216,6 @@ pub fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
             return found;
         }
         assert!(Instant::now() < end, "not within {LIMIT:?}");
-        std::thread::sleep(Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(50));
     }
 }
