@@ -31,14 +31,21 @@ fn used() -> (tempfile::TempDir, Server, twig_tests::Api, String) {
     (folder, server, api, agent)
 }
 
+/// What is still in the write-ahead log, where a server stopped, would heal the pages.
+fn settle(store: &Path) {
+    log::damage(store, "PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
 /// Every page but the first is overwritten.
 fn corrupt(store: &Path) {
-    // What is still in the write-ahead log would heal the pages.
-    log::damage(store, "PRAGMA wal_checkpoint(TRUNCATE)");
     let mut bytes = fs::read(store).unwrap();
     assert!(bytes.len() > 8192, "{} has pages to damage", store.display());
     bytes[4096..].iter_mut().enumerate().for_each(|(n, byte)| *byte = u8::try_from(n * 31 % 251).unwrap());
     fs::write(store, bytes).unwrap();
+}
+
+fn overwrite(store: &Path) {
+    fs::write(store, "no database at all, whatever it is called; and long enough to be looked at").unwrap();
 }
 
 #[test]
@@ -58,7 +65,8 @@ fn a_healthy_folder_is_healthy_with_and_without_a_server() {
 fn corrupt_views_are_named_and_made_again_without_being_asked() {
     let (_folder, mut server, api, agent) = used();
     let before = log::events(&server.folder);
-    for damage in [corrupt as fn(&Path), |views| fs::write(views, "no database at all, whatever it is called; and long enough to be looked at").unwrap()] {
+    for damage in [corrupt as fn(&Path), overwrite] {
+        settle(&server.folder.join("views.db"));
         damage(&server.folder.join("views.db"));
         let (checks, status) = doctor(&server.folder);
         assert_eq!((status, checks["views.db"].0, checks["events.db"].0), (1, false, true), "{checks:?}");
@@ -79,7 +87,8 @@ fn a_corrupt_log_is_named_and_never_touched() {
     server.cli(&["backup", backup.to_str().unwrap()]);
     assert_eq!(server.stop(), 0);
     let events = server.folder.join("events.db");
-    for damage in [corrupt as fn(&Path), |events| fs::write(events, "no database at all, whatever it is called; and long enough to be looked at").unwrap()] {
+    settle(&events);
+    for damage in [corrupt as fn(&Path), overwrite] {
         damage(&events);
         let before = fs::read(&events).unwrap();
         let (checks, status) = doctor(&server.folder);
