@@ -105,7 +105,7 @@ async fn run(app: &Arc<App>, compiled: &Compiled, http: &HttpRequest, payload: P
     if !route.scopes.is_empty() {
         app.see_writes(min_position(http.headers())?).await?;
         let auth = authenticate(app, http.headers(), now).await?;
-        let counted = app.limiter.admit(auth.organization, auth.limits, now).await.map_err(Problem::internal)?;
+        let counted = app.limiter.admit(auth.organization, auth.limits, now).await.map_err(|error| Problem::fault(&error))?;
         *standing = Some(counted);
         first_use(app, &auth, http, request_id).await;
         if !counted.admitted {
@@ -225,7 +225,7 @@ pub async fn begin(request: &Request, fingerprint: String) -> Result<Option<Begu
     let text = given.to_str().ok().filter(|text| (1..=MAX_IDEMPOTENCY_KEY_CHARS).contains(&text.len()));
     let text = text.ok_or_else(|| Problem::field("/Idempotency-Key", "must have 1 to 255 visible ASCII characters"))?;
     let key = IdempotencyKey { organization: request.org()?, key: text.to_owned(), route: request.path.clone(), fingerprint };
-    match request.app.idempotency.begin(&key, request.now).await.map_err(Problem::internal)? {
+    match request.app.idempotency.begin(&key, request.now).await.map_err(|error| Problem::fault(&error))? {
         Begin::New(guard) => Ok(Some(Begun::Run(key, guard))),
         Begin::Running => Err(Problem { retry_after_s: Some(1), ..Problem::conflict("A request with this Idempotency-Key is being processed") }),
         Begin::Mismatch => Err(Problem::new(Code::IdempotencyMismatch, "This Idempotency-Key was used with another route or body")),

@@ -2,9 +2,11 @@
 //!
 //! Invariant: only this file decides statuses, and nothing internal (SQL, paths, other tenants' identifiers) gets into a message.
 
+use std::error::Error;
+
 use actix_web::http::StatusCode;
 use serde_json::{Value, json};
-use twig_commands::bus::CommandError;
+use twig_commands::{bus::CommandError, database::StoreError, log::LogError};
 use twig_domain::{
     access::AccessError, agent::AgentError, data_spec::DataSpecError, erasure::ErasureError, interaction::InteractionError, organization::OrganizationError,
     replay::ReplayError, webhook::WebhookError,
@@ -154,6 +156,23 @@ impl Problem {
 
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self { retry_after_s: Some(1), ..Self::new(Code::Unavailable, message) }
+    }
+
+    /// A failure of ours: a store that is away or full for now is 503, so that a client tries again; all else is internal.
+    pub fn fault(error: &(dyn Error + 'static)) -> Self {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            let store = error.downcast_ref().is_some_and(|error| matches!(error, StoreError::Unavailable(_) | StoreError::Busy | StoreError::Full));
+            if store || error.downcast_ref().is_some_and(|error| matches!(error, LogError::Unavailable(_) | LogError::Busy | LogError::Full)) {
+                break;
+            }
+            cause = error.source();
+        }
+        if cause.is_none() {
+            return Self::internal(error);
+        }
+        tracing::error!(%error, "a store cannot be used");
+        Self::unavailable("A store cannot be used at the moment; try again")
     }
 
     /// What went wrong inside is logged with the request's id; the client is told only that.
@@ -320,7 +339,7 @@ impl<E: Refusal> From<CommandError<E>> for Problem {
 
 impl From<twig_projections::ViewError> for Problem {
     fn from(error: twig_projections::ViewError) -> Self {
-        Self::internal(error)
+        Self::fault(&error)
     }
 }
 
@@ -339,6 +358,14 @@ mod tests {
         let (rfc9457, kind) = problem.body("r1", true);
         let rfc9457: Value = serde_json::from_slice(&rfc9457).unwrap();
         assert_eq!((kind, &rfc9457["status"], &rfc9457["code"]), ("application/problem+json", &json!(400), &json!("invalid_request")));
+    }
+
+    #[test]
+    fn a_store_that_is_away_is_to_be_tried_again() {
+        let of = |error: StoreError| Problem::from(twig_projections::ViewError::from(error)).code;
+        assert_eq!(of(StoreError::Unavailable("no connection".into())), Code::Unavailable);
+        assert_eq!(of(StoreError::Shape("a column".into())), Code::InternalError);
+        assert_eq!(Problem::fault(&LogError::from(StoreError::Busy)).retry_after_s, Some(1));
     }
 
     #[test]

@@ -18,7 +18,7 @@ const ALL: [&str; 9] = ["api-1", "api-2", "projector-1", "projector-2", "relay-1
 const SOME: [&str; 6] = ["api-1", "api-2", "projector-1", "projector-2", "relay-1", "ingester-1"];
 /// The group's session timeout, and some more.
 const PARTITIONS_ARE_LOST_AFTER: Duration = Duration::from_secs(14);
-const CLICKHOUSE_IS_AWAY_FOR: Duration = Duration::from_secs(20);
+const CLICKHOUSE_IS_AWAY_FOR: Duration = Duration::from_secs(60);
 
 const ENDS_WAITING_UPDATES: &str =
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'UPDATE relay%' AND wait_event_type = 'Lock'";

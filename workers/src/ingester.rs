@@ -18,7 +18,8 @@ const HEARTBEAT_EVERY: Duration = Duration::from_secs(8);
 const MAX_RUNS_AT_ONCE: usize = 8;
 /// A run that lasts longer than this fails.
 const DEADLINE: Duration = Duration::from_secs(12 * 3600);
-const MAX_TRIES: u32 = 3;
+/// What fails inside is tried again after 1 s, 2 s, 4 s ...: in all two minutes, in which a store that went away mostly is back.
+const MAX_TRIES: u32 = 8;
 
 pub async fn run(workers: Workers, cancel: CancellationToken) {
     let mut running = JoinSet::new();
@@ -73,7 +74,14 @@ async fn work(workers: &Workers, open: OpenRun, stop: &CancellationToken) {
             () = stop.cancelled() => return,
         };
         match made {
-            Err(IngestError::Internal(error)) if tries < MAX_TRIES => tracing::warn!(error, run = %open.run, "a run failed inside and is tried again"),
+            Err(IngestError::Internal(error)) if tries < MAX_TRIES => {
+                tracing::warn!(error, tries, run = %open.run, "a run failed inside and is tried again");
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_secs(1 << (tries - 1))) => {}
+                    () = canceled.cancelled() => break Err(IngestError::Canceled),
+                    () = stop.cancelled() => return,
+                }
+            }
             made => break made,
         }
     };

@@ -136,6 +136,6 @@ fn refused(error: NotaryError) -> Problem {
             tracing::error!(size, "the event log is not what was signed");
             Problem::unavailable("The audit log is not what was signed before: it proves nothing until that is looked into (twig audit export and verify)")
         }
-        other => Problem::internal(other),
+        other => Problem::fault(&other),
     }
 }

@@ -146,6 +146,6 @@ pub(super) fn problem(error: AskError) -> Problem {
         AskError::AgentNotActive(status) => Problem::conflict(format!("The agent is {status}; only an active agent answers")),
         AskError::Command(error) => error.into(),
         AskError::View(error) => error.into(),
-        AskError::Vault(error) => Problem::internal(error),
+        AskError::Vault(error) => Problem::fault(&error),
     }
 }

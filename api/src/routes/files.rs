@@ -107,7 +107,7 @@ async fn receive(request: &Request) -> Result<Vec<UploadedFile>, Problem> {
             bytes.extend_from_slice(&chunk);
         }
         let (content, size) = (request.app.content.clone(), bytes.len() as u64);
-        let sha256 = request.app.blocking(move || content.put(&bytes)).await?.map_err(Problem::internal)?;
+        let sha256 = request.app.blocking(move || content.put(&bytes)).await?.map_err(|error| Problem::fault(&error))?;
         files.push(UploadedFile { document_id: new_id(request.now), name, sha256, bytes: size });
     }
     if files.is_empty() { Err(Problem::field("/file", "is required")) } else { Ok(files) }

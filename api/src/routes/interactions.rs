@@ -233,7 +233,7 @@ async fn submit_feedback(request: Arc<Request>) -> Answer {
     };
     let key = request.app.vault.subject(organization, subject, id).await.map_err(|error| match error {
         VaultError::Erased => Problem::conflict("The interaction's words were erased; it takes no more of them"),
-        error => Problem::internal(error),
+        error => Problem::fault(&error),
     })?;
     let seal = |text: Option<String>| text.filter(|text| !text.is_empty()).map(|text| key.seal(&text));
     let feedback =

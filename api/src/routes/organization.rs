@@ -39,7 +39,7 @@ async fn rename(request: Arc<Request>) -> Answer {
 async fn shown(request: &Request) -> Result<Value, Problem> {
     let mut found = request.app.views.organization(request.org()?).await?.ok_or_else(|| Problem::not_found("The organization"))?.body;
     let key = request.key()?;
-    let standing = request.app.limiter.standing(key.organization, key.limits, request.now).await.map_err(Problem::internal)?;
+    let standing = request.app.limiter.standing(key.organization, key.limits, request.now).await.map_err(|error| Problem::fault(&error))?;
     found["usage"] = json!({"minute": standing.minute_used, "today": standing.day_used});
     Ok(found)
 }

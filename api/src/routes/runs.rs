@@ -86,5 +86,5 @@ async fn documents(request: Arc<Request>) -> Answer {
     let id = request.id("id", WHAT)?;
     current(&request, id).await?;
     let paging = request.paging()?;
-    Ok(Reply::page(request.app.knowledge.documents(request.org()?, id, paging.query.clone()).await.map_err(Problem::internal)?, &paging))
+    Ok(Reply::page(request.app.knowledge.documents(request.org()?, id, paging.query.clone()).await.map_err(|error| Problem::fault(&error))?, &paging))
 }

@@ -25,7 +25,7 @@ pub fn routes(all: &mut Vec<Route>) {
 async fn resume(request: Arc<Request>) -> Answer {
     let id: InteractionId = request.id("id", WHAT)?;
     let interaction = current(&request, id).await?;
-    let Some(live) = request.app.knowledge.follow(request.org()?, id).await.map_err(Problem::internal)? else {
+    let Some(live) = request.app.knowledge.follow(request.org()?, id).await.map_err(|error| Problem::fault(&error))? else {
         if interaction.body["erased"] == true {
             return Err(Problem::new(Code::NotFound, "The words of this interaction were erased"));
         }
