@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use sha2::{Digest, Sha256};
 use sqlx::{
     Arguments, Column, Executor, Postgres, Row as _, TypeInfo, ValueRef,
     pool::PoolConnection,
@@ -77,8 +78,20 @@ impl PostgresPool {
         Ok(Self { pool })
     }
 
-    /// Runs DDL that may be run again, alone.
+    /// Runs DDL, alone, where this database has not seen it yet. At every other start nothing is locked: what even `IF NOT EXISTS` locks stands in the way
+    /// of those who write, and they in its.
     pub fn migrate(&self, ddl: &str) -> Result<(), StoreError> {
+        let seen: [Value; 1] = [format!("{:x}", Sha256::digest(ddl)).into()];
+        let known = "SELECT 1 FROM pg_tables WHERE tablename = 'migrations' AND schemaname = current_schema()";
+        if self.session(|session| Ok::<_, StoreError>(session.exists(known, &[])? && session.exists("SELECT 1 FROM migrations WHERE sha256 = ?1", &seen)?))? {
+            return Ok(());
+        }
+        self.run_ddl(&format!("CREATE TABLE IF NOT EXISTS migrations (sha256 text PRIMARY KEY, run_at timestamptz NOT NULL DEFAULT now()); {ddl}"))?;
+        self.session(|session| session.execute("INSERT INTO migrations (sha256) VALUES (?1) ON CONFLICT DO NOTHING", &seen).map(drop))
+    }
+
+    /// Runs DDL that may be run again, alone.
+    pub fn run_ddl(&self, ddl: &str) -> Result<(), StoreError> {
         let pool = self.pool.clone();
         let sql = format!("BEGIN; SELECT pg_advisory_xact_lock({DDL_LOCK}); {ddl}; COMMIT;");
         wait(async move { pool.execute(sql.as_str()).await.map(drop) })??;

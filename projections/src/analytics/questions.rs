@@ -29,6 +29,10 @@ const VECTOR_SCALE: f32 = 127.0;
 pub fn create(session: &mut Session) -> Result<(), StoreError> {
     let (number, bytes, end) = match session.engine() {
         Engine::Sqlite => ("INTEGER", "BLOB", " WITHOUT ROWID"),
+        // Even an index that is there already would lock the table.
+        Engine::Postgres if session.exists("SELECT 1 FROM pg_tables WHERE tablename = 'figure_changes' AND schemaname = current_schema()", &[])? => {
+            return Ok(());
+        }
         Engine::Postgres => ("bigint", "bytea", ""),
     };
     session.batch(&format!(

@@ -276,16 +276,13 @@ impl Notary {
 
 /// Position and leaf hash of the events that a checkpoint covers more than the last one.
 fn records(session: &mut Session, version: i64, organization: OrgId, last: &Signed, size: u64) -> Result<Vec<u8>, StoreError> {
-    let sql = format!(
-        "SELECT sort, body ->> 'hash' FROM {} WHERE organization = ?1 AND sort > ?2 ORDER BY sort LIMIT ?3",
-        store::table_name(Table::AuditEvents, version)
-    );
+    let sql = format!("SELECT sort FROM {} WHERE organization = ?1 AND sort > ?2 ORDER BY sort LIMIT ?3", store::table_name(Table::AuditEvents, version));
     let rows = session.query(&sql, &[organization.to_string().into(), last.position.into(), (size - last.size).into()])?;
+    let mut tree = Tree::of(session, version, organization);
     let mut records = Vec::with_capacity(rows.len() * RECORD_BYTES);
-    for row in rows {
-        let hash = STANDARD.decode(row.get::<String>(1)?).map_err(|_| StoreError::Shape("a leaf hash is damaged".into()))?;
+    for (index, row) in (last.size..size).zip(rows) {
         records.extend_from_slice(&row.get::<u64>(0)?.to_be_bytes());
-        records.extend_from_slice(&hash);
+        records.extend_from_slice(&tree.leaf(index)?);
     }
     Ok(records)
 }

@@ -25,7 +25,7 @@ impl Deliveries {
         let work = move || match &database {
             Database::Sqlite(_) => delete_range(&database, &first_id(before)),
             Database::Postgres(pool) => {
-                pool.migrate(&partitions(now))?;
+                pool.run_ddl(&partitions(now))?;
                 drop_partitions(&database, pool, before)
             }
         };
@@ -74,7 +74,7 @@ fn drop_partitions(database: &Database, pool: &PostgresPool, before: Timestamp) 
             let of = partition.rsplit('_').next().filter(|of| of.bytes().all(|byte| byte.is_ascii_digit()));
             if of.is_some_and(|of| of < name(month(before)).as_str()) {
                 tracing::info!(partition, "old webhook deliveries are dropped");
-                pool.migrate(&format!("DROP TABLE IF EXISTS {partition}"))?;
+                pool.run_ddl(&format!("DROP TABLE IF EXISTS {partition}"))?;
             }
         }
         let key = if table == "webhook_ended" { "id" } else { "delivery" };

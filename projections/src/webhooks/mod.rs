@@ -64,8 +64,8 @@ impl Deliveries {
 
     /// The store in a PostgreSQL database, for any number of processes.
     pub async fn postgres(pool: PostgresPool, log: EventLog, vault: Vault, clock: Clock) -> Result<Self, ViewError> {
-        let (ddl, making) = (age::partitions(clock.now()), pool.clone());
-        let made = tokio::task::spawn_blocking(move || making.migrate(&format!("{POSTGRES_DDL};\n{ddl}")));
+        let (partitions, making) = (age::partitions(clock.now()), pool.clone());
+        let made = tokio::task::spawn_blocking(move || making.migrate(POSTGRES_DDL).and_then(|()| making.run_ddl(&partitions)));
         made.await.map_err(|error| ViewError::Other(error.to_string()))??;
         Self::over(Database::Postgres(pool), log, vault, clock).await
     }
