@@ -48,10 +48,11 @@ impl Database {
         }
     }
 
-    /// Reads, on the thread that calls, which must be one that may block.
+    /// Reads, on the thread that calls, which must be one that may block. On SQLite all statements see one moment; on PostgreSQL, where that takes round
+    /// trips, they do in [`at_one_moment`].
     pub fn read_now<T, E: From<StoreError>>(&self, work: impl FnOnce(&mut Session) -> Result<T, E>) -> Result<T, E> {
         match self {
-            Self::Sqlite(pool) => pool.read(|connection| work(&mut Session::sqlite(connection))),
+            Self::Sqlite(pool) => pool.read(|connection| in_transaction(&mut Session::sqlite(connection), "BEGIN", work)),
             Self::Postgres(pool) => pool.session(work),
         }
     }
@@ -101,6 +102,14 @@ impl Database {
     {
         let database = self.clone();
         tokio::task::spawn_blocking(move || database.write_now(work)).await.unwrap_or_else(|error| Err(StoreError::Other(error.to_string()).into()))
+    }
+}
+
+/// Every statement of a read sees the same rows, whatever is written meanwhile.
+pub fn at_one_moment<T, E: From<StoreError>>(session: &mut Session, read: impl FnOnce(&mut Session) -> Result<T, E>) -> Result<T, E> {
+    match session.engine() {
+        Engine::Sqlite => read(session),
+        Engine::Postgres => in_transaction(session, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", read),
     }
 }
 

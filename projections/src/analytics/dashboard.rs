@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use moka::sync::Cache;
 use serde_json::Value;
-use twig_commands::database::{Engine, Session, StoreError};
+use twig_commands::database::{Session, StoreError, at_one_moment};
 use twig_domain::{
     Timestamp,
     id::{AgentId, OrgId},
@@ -197,15 +197,4 @@ fn position(session: &mut Session, live: &Live) -> Result<u64, StoreError> {
     let sql = "SELECT coalesce((SELECT min(f.position) FROM feed_checkpoints f WHERE f.name = p.name AND f.version = p.version), p.position) FROM projections p \
                WHERE p.name = ?1 AND p.version = ?2";
     session.query_one(sql, &which)?.get(0)
-}
-
-/// Every statement sees the same rows, whatever is folded meanwhile.
-fn at_one_moment<T>(session: &mut Session, read: impl FnOnce(&mut Session) -> Result<T, StoreError>) -> Result<T, ViewError> {
-    session.batch(match session.engine() {
-        Engine::Sqlite => "BEGIN",
-        Engine::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-    })?;
-    let found = read(session);
-    session.batch("ROLLBACK")?;
-    Ok(found?)
 }

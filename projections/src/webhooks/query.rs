@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
-use twig_commands::database::{Row, Session, StoreError, Value as Sql};
+use twig_commands::database::{Row, Session, StoreError, Value as Sql, at_one_moment};
 use twig_domain::{Timestamp, id::OrgId};
 
 use super::{
@@ -84,7 +84,7 @@ impl Deliveries {
             let rows = found.iter().zip(shown).map(|(row, shown)| Ok((row.get(9)?, row.get(4)?, shown))).collect::<Result<Vec<_>, StoreError>>()?;
             Ok(slice(rows, query.limit, total))
         };
-        self.database.read(read).await
+        self.database.read(|session| at_one_moment(session, read)).await
     }
 
     /// One delivery with its attempts and the body that was or will be sent.
@@ -97,7 +97,7 @@ impl Deliveries {
             let [delivery] = one;
             Ok(Some((delivery, row.get(10)?)))
         };
-        let found = self.database.read(read).await?;
+        let found = self.database.read(|session| at_one_moment(session, read)).await?;
         let Some((mut delivery, data)) = found else { return Ok(None) };
         let data = self.data_at(delivery["position"].as_u64(), data.and_then(|text| serde_json::from_str(&text).ok())).await?;
         let text = |name: &str| delivery[name].as_str().unwrap_or_default().to_owned();
