@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS idempotency (
     expires_at   INTEGER NOT NULL,
     response     BLOB,
     PRIMARY KEY (organization, key)
-) WITHOUT ROWID;
+);
 CREATE INDEX IF NOT EXISTS idempotency_by_expiry ON idempotency (expires_at);
 
 -- The keys of those whose words are in events. Erasing somebody deletes a row here.

@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS webhook_ended (
 CREATE INDEX IF NOT EXISTS webhook_ended_listed ON webhook_ended (webhook, created_at, sequence);
 CREATE TABLE IF NOT EXISTS webhook_attempts (
   delivery TEXT NOT NULL, number INTEGER NOT NULL, at INTEGER NOT NULL, status INTEGER, latency_ms INTEGER NOT NULL, response TEXT, error TEXT, PRIMARY KEY (delivery, number)
-) WITHOUT ROWID;
+);
 CREATE TABLE IF NOT EXISTS webhook_replays (
   webhook TEXT NOT NULL, requested INTEGER NOT NULL, requested_at INTEGER NOT NULL, next INTEGER NOT NULL, until INTEGER NOT NULL, types TEXT NOT NULL, since INTEGER NOT NULL,
   PRIMARY KEY (webhook, requested)
