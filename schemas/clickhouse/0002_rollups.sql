@@ -18,12 +18,14 @@ CREATE TABLE IF NOT EXISTS rollups
     accurate SimpleAggregateFunction(sum, Int64),
     edited SimpleAggregateFunction(sum, Int64),
     inaccurate SimpleAggregateFunction(sum, Int64),
-    no_answer SimpleAggregateFunction(sum, Int64)
+    no_answer SimpleAggregateFunction(sum, Int64),
+    -- of completed interactions: buckets, and how many are in each
+    latencies SimpleAggregateFunction(sumMap, Tuple(Array(UInt16), Array(Int64)))
 )
 ENGINE = AggregatingMergeTree
 PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(start, 'UTC'))
 ORDER BY (organization, scope, part, level, start, name)
-SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS index_granularity = 256, non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS rollups_of_interactions TO rollups AS
 SELECT
@@ -43,7 +45,8 @@ SELECT
     sum(toInt64(sign) * (review = 'accurate')) AS accurate,
     sum(toInt64(sign) * (review = 'edited')) AS edited,
     sum(toInt64(sign) * (review = 'inaccurate')) AS inaccurate,
-    sum(toInt64(sign) * (review = 'no_answer')) AS no_answer
+    sum(toInt64(sign) * (review = 'no_answer')) AS no_answer,
+    sumMap([latency_bucket], [toInt64(sign) * (status = 'completed' AND latency_ms IS NOT NULL)]) AS latencies
 FROM interactions
 ARRAY JOIN
     [('', 0, ''), ('', 1, toString(agent)), ('', 2, toString(model)), (toString(agent), 0, ''), (toString(agent), 2, toString(model))] AS cell
@@ -63,7 +66,7 @@ CREATE TABLE IF NOT EXISTS visitors
 ENGINE = AggregatingMergeTree
 PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(start, 'UTC'))
 ORDER BY (organization, scope, level, start)
-SETTINGS index_granularity = 128, non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS index_granularity = 16, non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS visitors_of_interactions TO visitors AS
 SELECT
@@ -77,40 +80,6 @@ FROM interactions
 ARRAY JOIN ['', toString(agent)] AS scope
 ARRAY JOIN [15, 60, 1440] AS minutes
 GROUP BY organization, scope, level, start;
-
--- Latencies of completed interactions by bucket.
-CREATE TABLE IF NOT EXISTS latencies
-(
-    organization String,
-    scope String,
-    part UInt8,
-    level UInt16,
-    start Int64,
-    name String,
-    bucket UInt16,
-    count Int64
-)
-ENGINE = SummingMergeTree(count)
-PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(start, 'UTC'))
-ORDER BY (organization, scope, part, level, start, name, bucket)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS latencies_of_interactions TO latencies AS
-SELECT
-    organization,
-    cell.1 AS scope,
-    toUInt8(cell.2) AS part,
-    toUInt16(minutes) AS level,
-    toUnixTimestamp64Milli(at) - positiveModulo(toUnixTimestamp64Milli(at), minutes * 60000) AS start,
-    cell.3 AS name,
-    latency_bucket AS bucket,
-    sum(toInt64(sign)) AS count
-FROM interactions
-ARRAY JOIN
-    [('', 0, ''), ('', 1, toString(agent)), ('', 2, toString(model)), (toString(agent), 0, ''), (toString(agent), 2, toString(model))] AS cell
-ARRAY JOIN [15, 60, 1440] AS minutes
-WHERE status = 'completed' AND latency_ms IS NOT NULL
-GROUP BY organization, scope, part, level, start, name, bucket;
 
 -- Citations of documents.
 CREATE TABLE IF NOT EXISTS citations

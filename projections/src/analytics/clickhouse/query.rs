@@ -1,4 +1,9 @@
-//! A dashboard's figures from ClickHouse: the cells that make its buckets and its range are chosen as in the view store, and added up over there.
+//! A dashboard's figures from ClickHouse: the cells that make its buckets and its range are chosen as in the view store.
+//!
+//! What is small is asked for cell by cell and added up here: planning a statement costs the server more than running it, and grouping sums of maps more than
+//! sending them. What is large (how many different visitors there were, which of all documents were cited most) is added up over there.
+
+use std::{collections::BTreeSet, ops::Range};
 
 use clickhouse::Row;
 use serde::Deserialize;
@@ -6,7 +11,7 @@ use twig_domain::id::{DocumentId, Identifier};
 
 use super::{
     super::{
-        cover::{Run, cover, cover_all},
+        cover::{Level, Run, cover, cover_all},
         figures::Figures,
         query::Question,
         report::{Counted, MAX_TOP_SOURCES, Report},
@@ -20,28 +25,21 @@ const SUMS: [&str; 11] =
 const SINGLE_SUMS: &str = "toInt64(i.sign) AS interactions, i.sign * toInt64(i.status = 'completed') AS completed, toInt64(i.sign * i.answered) AS answered, \
     i.sign * toInt64(i.status = 'failed') AS failures, toInt64(i.sign * i.positive) AS positive, toInt64(i.sign * i.negative) AS negative, i.sign * i.tokens AS tokens, \
     i.sign * toInt64(i.review = 'accurate') AS accurate, i.sign * toInt64(i.review = 'edited') AS edited, i.sign * toInt64(i.review = 'inaccurate') AS inaccurate, \
-    i.sign * toInt64(i.review = 'no_answer') AS no_answer";
+    i.sign * toInt64(i.review = 'no_answer') AS no_answer, \
+    ([i.latency_bucket], [toInt64(i.sign) * (i.status = 'completed' AND i.latency_ms IS NOT NULL)]) AS latencies";
 const AT: &str = "toUnixTimestamp64Milli(i.at)";
 const PREVIOUS: i64 = i64::MIN;
 const WHOLE: u8 = 0;
 const AGENT: u8 = 1;
 
 #[derive(Row, Deserialize)]
-struct FiguresRow {
+struct CellRow {
     part: u8,
-    /// The bucket's start; [`PREVIOUS`] for the period before.
-    place: i64,
+    start: i64,
     name: String,
     sums: Vec<i64>,
-}
-
-#[derive(Row, Deserialize)]
-struct LatencyRow {
-    part: u8,
-    place: i64,
-    name: String,
-    bucket: u16,
-    count: i64,
+    /// Buckets, and how many are in each.
+    latencies: (Vec<u16>, Vec<i64>),
 }
 
 #[derive(Row, Deserialize)]
@@ -77,20 +75,17 @@ impl ClickHouse {
         };
         let asked = async {
             tokio::try_join!(
-                self.rows::<FiguresRow>(question, plan.figures()),
-                self.rows::<LatencyRow>(question, plan.latencies()),
+                self.rows::<CellRow>(question, plan.cells()),
                 self.rows::<VisitorsRow>(question, plan.visitors()),
                 self.rows::<CitationsRow>(question, plan.citations()),
             )
         };
-        let (figures, latencies, visitors, citations) = tokio::time::timeout(QUERY_TIMEOUT, asked).await.map_err(|_| ClickHouseError::Late)??;
+        let (cells, visitors, citations) = tokio::time::timeout(QUERY_TIMEOUT, asked).await.map_err(|_| ClickHouseError::Late)??;
         let mut report = Report { buckets: vec![Counted::default(); question.starts.len()], ..Report::default() };
-        for row in figures {
-            let place = report.place(question, row.part, row.place, row.name);
-            place.sums_mut().into_iter().zip(row.sums).for_each(|(sum, more)| *sum += more);
-        }
-        for row in latencies {
-            report.place(question, row.part, row.place, row.name).latency.add(row.bucket, row.count);
+        for row in cells {
+            let figures = report.place(question, row.part, row.start, row.name);
+            figures.sums_mut().into_iter().zip(row.sums).for_each(|(sum, more)| *sum += more);
+            row.latencies.0.into_iter().zip(row.latencies.1).for_each(|(bucket, count)| figures.latency.add(bucket, count));
         }
         for row in visitors {
             match (row.bucketed, row.place) {
@@ -119,7 +114,7 @@ impl ClickHouse {
 impl Report {
     fn place(&mut self, question: &Question, part: u8, start: i64, name: String) -> &mut Figures {
         match (part, start) {
-            (WHOLE, PREVIOUS) => &mut self.previous.figures,
+            (WHOLE, start) if start < question.from => &mut self.previous.figures,
             (WHOLE, start) => &mut self.buckets[question.bucket(start)].figures,
             (AGENT, _) => self.agents.entry(name).or_default(),
             _ => self.models.entry(name).or_default(),
@@ -128,24 +123,43 @@ impl Report {
 }
 
 impl Plan<'_> {
-    fn figures(&self) -> String {
-        let sums: Vec<String> = SUMS.iter().map(|sum| format!("sum({sum})")).collect();
-        format!(
-            "SELECT part, {} AS place, name, [{}] AS sums FROM ({}) GROUP BY part, place, name",
-            self.place(),
-            sums.join(", "),
-            self.parts("rollups", &SUMS.join(", "), SINGLE_SUMS, "")
-        )
-    }
-
-    fn latencies(&self) -> String {
-        let cells = self.parts(
-            "latencies",
-            "bucket, count",
-            "i.latency_bucket AS bucket, toInt64(i.sign) AS count",
-            " AND i.status = 'completed' AND i.latency_ms IS NOT NULL",
+    /// Cells of the whole over the chart and the period before, and of agents and models over the range.
+    fn cells(&self) -> String {
+        let whole: Vec<&Run> = self.chart.iter().chain(&self.previous).collect();
+        let range: Vec<&Run> = self.range.iter().collect();
+        let (parts, cells) = if self.question.agent.is_some() {
+            ("part = 2", "[(0, ''), (2, toString(i.model))]")
+        } else {
+            ("part IN (1, 2)", "[(0, ''), (1, toString(i.agent)), (2, toString(i.model))]")
+        };
+        let columns = |wrap: &dyn Fn(&str) -> String| {
+            let sums: Vec<String> = SUMS.iter().map(|sum| wrap(sum)).collect();
+            format!("CAST([{}] AS Array(Int64)) AS sums", sums.join(", "))
+        };
+        let latencies = "Tuple(Array(UInt16), Array(Int64))";
+        let mut sql = format!(
+            "SELECT part, start, name, {}, CAST(latencies AS {latencies}) AS latencies FROM rollups WHERE {} AND ((part = 0 AND {}) OR ({parts} AND {}))",
+            columns(&str::to_owned),
+            of_scope(),
+            in_cells(&whole),
+            in_cells(&range)
         );
-        format!("SELECT part, {} AS place, name, bucket, sum(count) AS count FROM ({cells}) GROUP BY part, place, name, bucket", self.place())
+        if whole.iter().chain(&range).any(|run| run.level.is_none()) {
+            // Of one quarter, and of one side of the range's beginning.
+            sql.push_str(&format!(
+                " UNION ALL SELECT part, min(at) AS start, name, {}, CAST(sumMap(latencies.1, latencies.2) AS {latencies}) AS latencies FROM (\
+                   SELECT toUInt8(cell.1) AS part, {AT} AS at, cell.2 AS name, {SINGLE_SUMS} FROM interactions i ARRAY JOIN {cells} AS cell \
+                   WHERE {} AND ((cell.1 = 0 AND {}) OR (cell.1 != 0 AND {}))) \
+                 GROUP BY part, name, intDiv(at, {}), at >= {}",
+                columns(&|sum| format!("sum({sum})")),
+                of_agent(),
+                in_singles(&whole),
+                in_singles(&range),
+                Level::Quarter.millis(),
+                self.question.from
+            ));
+        }
+        sql
     }
 
     fn visitors(&self) -> String {
@@ -179,37 +193,6 @@ impl Plan<'_> {
         format!("toInt64(roundDown(start, [{}]))", starts.join(", "))
     }
 
-    /// The same, and [`PREVIOUS`]; of agents and models there is the whole range alone.
-    fn place(&self) -> String {
-        format!("multiIf(start < {}, {PREVIOUS}, part = 0, {}, toInt64(0))", self.question.from, self.start())
-    }
-
-    /// Cells of the whole over the chart and the period before, and of agents and models over the range.
-    fn parts(&self, table: &str, columns: &str, single: &str, condition: &str) -> String {
-        let whole: Vec<&Run> = self.chart.iter().chain(&self.previous).collect();
-        let range: Vec<&Run> = self.range.iter().collect();
-        let (parts, cells) = if self.question.agent.is_some() {
-            ("part = 2", "[(0, ''), (2, toString(i.model))]")
-        } else {
-            ("part IN (1, 2)", "[(0, ''), (1, toString(i.agent)), (2, toString(i.model))]")
-        };
-        let mut sql = format!(
-            "SELECT part, start, name, {columns} FROM {table} WHERE {} AND ((part = 0 AND {}) OR ({parts} AND {}))",
-            of_scope(),
-            in_cells(&whole),
-            in_cells(&range)
-        );
-        if whole.iter().chain(&range).any(|run| run.level.is_none()) {
-            sql.push_str(&format!(
-                " UNION ALL SELECT toUInt8(cell.1) AS part, {AT} AS start, cell.2 AS name, {single} FROM interactions i ARRAY JOIN {cells} AS cell WHERE {}{condition} AND ((cell.1 = 0 AND {}) OR (cell.1 != 0 AND {}))",
-                of_agent(),
-                in_singles(&whole),
-                in_singles(&range)
-            ));
-        }
-        sql
-    }
-
     fn wholes(&self, table: &str, columns: &str, single: &str, runs: &[&Run], end: &str) -> String {
         let mut sql = format!("SELECT start, {columns} FROM {table} WHERE {} AND {}", of_scope(), in_cells(runs));
         if runs.iter().any(|run| run.level.is_none()) {
@@ -227,9 +210,22 @@ fn of_agent() -> &'static str {
     "i.organization = {organization:String} AND ({scope:String} = '' OR i.agent = {scope:String})"
 }
 
+/// One condition a level, however many runs there are: a long chain of them takes long to plan.
 fn in_cells(runs: &[&Run]) -> String {
-    let cells = runs.iter().filter_map(|run| Some((run.level?, &run.span)));
-    any(cells.map(|(level, span)| format!("(level = {} AND start >= {} AND start < {})", level.minutes(), span.start, span.end)))
+    any(Level::ALL.into_iter().filter_map(|level| {
+        let spans: Vec<_> = runs.iter().filter(|run| run.level == Some(level)).map(|run| run.span.clone()).collect();
+        let (first, end) = (spans.iter().map(|span| span.start).min()?, spans.iter().map(|span| span.end).max()?);
+        let cells = |span: Range<i64>| span.step_by(level.millis() as usize);
+        let within: BTreeSet<i64> = spans.iter().cloned().flat_map(cells).collect();
+        let without: BTreeSet<i64> = cells(first..end).filter(|start| !within.contains(start)).collect();
+        let list = |starts: &BTreeSet<i64>| starts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let which = match without.len() {
+            0 => String::new(),
+            _ if within.len() < without.len() => format!(" AND start IN ({})", list(&within)),
+            _ => format!(" AND start NOT IN ({})", list(&without)),
+        };
+        Some(format!("(level = {} AND start >= {first} AND start < {end}{which})", level.minutes()))
+    }))
 }
 
 fn in_singles(runs: &[&Run]) -> String {

@@ -19,7 +19,7 @@ const MAX_RANGE_EVENTS: usize = 5000;
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 const INSERT_TIMEOUT: Duration = Duration::from_secs(60);
-const TABLES: [&str; 6] = ["interactions", "feedback", "rollups", "visitors", "latencies", "citations"];
+const TABLES: [&str; 5] = ["interactions", "feedback", "rollups", "visitors", "citations"];
 
 /// `twig` and 0xc32: whoever works on ClickHouse is alone with it. Two would take the same ranges, which does no harm, but for the moment in which it is
 /// emptied: rows of the one could then come between.
