@@ -25,7 +25,7 @@ use crate::{
     ids::new_id,
 };
 
-const DDL: &str = include_str!("../../../schemas/sql/postgres/events.sql");
+const DDL: &str = concat!(include_str!("../../../schemas/sql/postgres/beside.sql"), include_str!("../../../schemas/sql/postgres/events.sql"));
 const COLUMNS: &str = "position, event_id, recorded_at, aggregate_type, aggregate_id, sequence, event_type, event_version, metadata ->> 'meta', payload::text";
 /// How often a batch is sent before its callers are told that the log cannot be reached.
 const MAX_TRIES: u32 = 6;

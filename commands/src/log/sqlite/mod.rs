@@ -29,7 +29,8 @@ pub struct SqliteLog {
 
 impl SqliteLog {
     pub(super) fn open(file: &Path, clock: Clock) -> Result<Self, LogError> {
-        let connection = sqlite_writer(file, Durability::Full, include_str!("../../../../schemas/sql/sqlite/events.sql"))?;
+        let ddl = concat!(include_str!("../../../../schemas/sql/sqlite/events.sql"), include_str!("../../../../schemas/sql/sqlite/beside.sql"));
+        let connection = sqlite_writer(file, Durability::Full, ddl)?;
         // What stands beside the events is written by a connection of its own. It is synced too: a destroyed key must stay destroyed.
         let database = Database::sqlite(file, Durability::Full, "")?;
         let (queue, appends) = queue();
