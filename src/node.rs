@@ -11,7 +11,7 @@ use twig_commands::{
     clock::Clock,
     content::ContentStore,
     idempotency::Idempotency,
-    log::EventLog,
+    log::{BesideLog, EventLog},
     vault::{MasterKey, Vault},
 };
 use twig_generation::{ModelSettings, Models};
@@ -37,10 +37,13 @@ impl Node {
     pub fn open(settings: &Settings) -> Result<Self, String> {
         fs::create_dir_all(&settings.data_dir).map_err(|error| format!("the data folder {} can't be made: {error}", settings.data_dir.display()))?;
         let clock = Clock::system(settings.dev_clock_offset_s);
-        let events = settings.events()?;
-        let log = match &events {
-            StoreUrl::Sqlite(file) => EventLog::open(file, clock.clone()),
-            StoreUrl::Postgres(url) => EventLog::postgres(url, clock.clone()),
+        let beside = settings.beside_log()?;
+        let log = match (settings.events()?, &beside) {
+            (StoreUrl::Sqlite(file), _) => EventLog::open(&file, clock.clone()),
+            (StoreUrl::Postgres(url), _) => EventLog::postgres(&url, clock.clone()),
+            (StoreUrl::EventStore(url), StoreUrl::Sqlite(file)) => EventLog::eventstore(&url, &BesideLog::Sqlite(file.clone()), clock.clone()),
+            (StoreUrl::EventStore(url), StoreUrl::Postgres(beside)) => EventLog::eventstore(&url, &BesideLog::Postgres(beside.clone()), clock.clone()),
+            (StoreUrl::EventStore(_), StoreUrl::EventStore(_)) => unreachable!("what stands beside a log is in a database"),
         };
         let log = log.map_err(|error| format!("the event log can't be opened: {error}"))?;
         let vault = Vault::open(log.database(), master_key(settings)?).map_err(|error| error.to_string())?;
@@ -48,11 +51,12 @@ impl Node {
         let views = match settings.views()? {
             StoreUrl::Sqlite(file) => Views::open(&file, log.clone()),
             StoreUrl::Postgres(url) => Views::postgres(&url, log.clone()),
+            StoreUrl::EventStore(_) => unreachable!("settings allow no such views"),
         };
         let views = views.map_err(|error| error.to_string())?.with_clickhouse(clickhouse);
-        let content = match &events {
-            StoreUrl::Sqlite(_) => ContentStore::open(&settings.file("content.db")),
+        let content = match &beside {
             StoreUrl::Postgres(url) => ContentStore::postgres(url),
+            _ => ContentStore::open(&settings.file("content.db")),
         };
         let content = content.map_err(|error| error.to_string())?;
         let idempotency = Idempotency::new(log.database(), vault.clone());
@@ -92,8 +96,8 @@ impl Node {
             stall_at: settings.dev_stall_stage,
         };
         let runtime = tokio::runtime::Handle::current();
-        let shared = match settings.events()? {
-            StoreUrl::Sqlite(_) => None,
+        let shared = match settings.beside_log()? {
+            StoreUrl::Sqlite(_) | StoreUrl::EventStore(_) => None,
             StoreUrl::Postgres(url) => Some(SharedAnswers::postgres(&url, self.clock.clone()).map_err(|error| error.to_string())?),
         };
         Ok(Knowledge::new(

@@ -39,14 +39,14 @@ where
     F: Future<Output = ()> + 'static,
 {
     std::fs::create_dir_all(&settings.data_dir).map_err(|error| format!("the data folder {} can't be made: {error}", settings.data_dir.display()))?;
-    let (roles, events) = (settings.roles()?, settings.events()?);
+    let (roles, beside) = (settings.roles()?, settings.beside_log()?);
     let does = |role| roles.contains(&role);
     // A data folder has one process that serves; a database may have many.
-    let alone = matches!(events, StoreUrl::Sqlite(_));
+    let alone = matches!(beside, StoreUrl::Sqlite(_));
     let _lock = if alone { Some(hold(&settings.data_dir)?) } else { None };
     let node = Node::open(&settings)?;
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder().ok();
-    let limiter = limiter(&settings, &events)?;
+    let limiter = limiter(&settings, &beside)?;
     let (stop, stopping) = watch::channel(false);
     let (cancel, tasks) = (CancellationToken::new(), TaskTracker::new());
     if alone {
@@ -202,10 +202,10 @@ async fn deliveries(settings: &Settings, node: &Node) -> Result<Deliveries, View
     }
 }
 
-fn limiter(settings: &Settings, events: &StoreUrl) -> Result<RateLimiter, String> {
-    let opened = match events {
-        StoreUrl::Sqlite(_) => RateLimiter::open(&settings.file("limits.db")).map_err(|error| error.to_string()),
+fn limiter(settings: &Settings, beside: &StoreUrl) -> Result<RateLimiter, String> {
+    let opened = match beside {
         StoreUrl::Postgres(url) => RateLimiter::postgres(url).map_err(|error| error.to_string()),
+        _ => RateLimiter::open(&settings.file("limits.db")).map_err(|error| error.to_string()),
     };
     opened.map_err(|error| format!("the rate limits can't be opened: {error}"))
 }

@@ -7,6 +7,7 @@ use figment::{
     providers::{Env, Format, Serialized, Toml},
 };
 use serde::{Deserialize, Serialize};
+use twig_commands::log::HAS_EVENTSTOREDB;
 use twig_domain::data_spec::RunStage;
 use twig_generation::RerankerSettings;
 use twig_knowledge::Embeddings;
@@ -16,6 +17,7 @@ use twig_workers::TargetSettings;
 const MAX_KAFKA_PARTITIONS: u32 = 256;
 /// Longer than any load balancer needs to see that a process is not ready.
 const MAX_DRAIN_S: u64 = 120;
+const EVENT_STORE_SCHEMES: [&str; 4] = ["esdb", "esdb+discover", "kurrentdb", "kurrentdb+discover"];
 pub const DEFAULT_FILE: &str = include_str!("twig.default.toml");
 
 /// Settings given as flags; what is missing comes from elsewhere.
@@ -48,7 +50,7 @@ pub struct Flags {
     #[arg(long, global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drain_s: Option<u64>,
-    /// The event log: sqlite:FILE or postgres://…
+    /// The event log: sqlite:FILE, postgres://… or esdb://…
     #[arg(long, global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub events_url: Option<String>,
@@ -215,6 +217,8 @@ impl Role {
 pub enum StoreUrl {
     Sqlite(PathBuf),
     Postgres(String),
+    /// For the event log only.
+    EventStore(String),
 }
 
 /// A list, or its items with commas between, as a variable has them.
@@ -264,11 +268,15 @@ impl Settings {
             return Err(format!("log is {:?}; allowed are text and json", self.log));
         }
         let roles = self.roles()?;
-        if let (StoreUrl::Sqlite(_), false) = (self.events()?, roles == Role::ALL) {
-            return Err("role is not all; SQLite's event log has one process that serves: set events_url and views_url to postgres://…".into());
+        let events = self.events()?;
+        if matches!(events, StoreUrl::EventStore(_)) && !HAS_EVENTSTOREDB {
+            return Err("events_url names EventStoreDB, but this build has none (its feature `eventstoredb` is off)".into());
         }
-        if std::mem::discriminant(&self.events()?) != std::mem::discriminant(&self.views()?) {
-            return Err("events_url and views_url are allowed to name PostgreSQL both, or SQLite both".into());
+        if let (StoreUrl::Sqlite(_), false) = (self.beside_log()?, roles == Role::ALL) {
+            return Err("role is not all; what stands in SQLite has one process that serves: set events_url and views_url to postgres://…".into());
+        }
+        if std::mem::discriminant(&self.beside_log()?) != std::mem::discriminant(&self.views()?) {
+            return Err("events_url and views_url are allowed to name PostgreSQL both, or SQLite both; events_url may name EventStoreDB with either".into());
         }
         if roles.contains(&Role::Relay) && roles != Role::ALL && self.kafka_brokers.is_none() {
             return Err("role has relay, which needs kafka_brokers".into());
@@ -282,7 +290,7 @@ impl Settings {
         if !(1..=MAX_KAFKA_PARTITIONS).contains(&self.kafka_partitions) {
             return Err(format!("kafka_partitions is {}; allowed is 1 to {MAX_KAFKA_PARTITIONS}", self.kafka_partitions));
         }
-        if self.kafka_brokers.is_some() && matches!(self.events()?, StoreUrl::Sqlite(_)) {
+        if self.kafka_brokers.is_some() && !matches!(events, StoreUrl::Postgres(_)) {
             return Err("kafka_brokers is allowed with events_url and views_url on PostgreSQL only".into());
         }
         if !self.dev && (self.dev_clock_offset_s != 0 || self.dev_stall_stage.is_some()) {
@@ -336,17 +344,33 @@ impl Settings {
     }
 
     pub fn views(&self) -> Result<StoreUrl, String> {
-        self.store("views_url", self.views_url.as_deref(), "views.db")
+        match self.store("views_url", self.views_url.as_deref(), "views.db")? {
+            StoreUrl::EventStore(_) => Err("views_url names EventStoreDB; allowed are sqlite:FILE and postgres://USER:PASSWORD@HOST:PORT/DATABASE".into()),
+            views => Ok(views),
+        }
+    }
+
+    /// Where all else stands that can't be made again: keys, contents, deliveries. With the events; where those are in EventStoreDB, which keeps nothing
+    /// but events, in a file of its own, or in the database of the views.
+    pub fn beside_log(&self) -> Result<StoreUrl, String> {
+        match (self.events()?, self.views()?) {
+            (StoreUrl::EventStore(_), StoreUrl::Sqlite(_)) => Ok(StoreUrl::Sqlite(self.file("keys.db"))),
+            (StoreUrl::EventStore(_), views) => Ok(views),
+            (events, _) => Ok(events),
+        }
     }
 
     fn store(&self, name: &str, given: Option<&str>, file: &str) -> Result<StoreUrl, String> {
         match given {
             None => Ok(StoreUrl::Sqlite(self.file(file))),
             Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => Ok(StoreUrl::Postgres(url.to_owned())),
+            Some(url) if url.split_once("://").is_some_and(|(scheme, _)| EVENT_STORE_SCHEMES.contains(&scheme)) => Ok(StoreUrl::EventStore(url.to_owned())),
             Some(url) => match url.strip_prefix("sqlite:") {
                 Some(path) if !path.is_empty() => Ok(StoreUrl::Sqlite(path.strip_prefix("//").unwrap_or(path).into())),
                 // A URL may hold a password: it is not shown.
-                _ => Err(format!("{name} is not valid; allowed are sqlite:FILE and postgres://USER:PASSWORD@HOST:PORT/DATABASE")),
+                _ => Err(format!(
+                    "{name} is not valid; allowed are sqlite:FILE, postgres://USER:PASSWORD@HOST:PORT/DATABASE and, for events_url, esdb://HOST:PORT"
+                )),
             },
         }
     }

@@ -38,6 +38,15 @@ impl Clock {
         }
     }
 
+    /// How far it is from the machine's, for a log whose server gives the times.
+    #[cfg(feature = "eventstoredb")]
+    pub(crate) fn offset_ms(&self) -> i64 {
+        match &self.0 {
+            Source::System { offset_ms } => *offset_ms,
+            Source::Manual(_) => self.now().millis() - Self::system(0).now().millis(),
+        }
+    }
+
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match &self.0 {

@@ -33,9 +33,16 @@ pub fn doctor(settings: &Settings, as_json: bool) -> Result<(), String> {
         }
         (events, views) => {
             for (store, url) in [("events_url", events), ("views_url", views)] {
-                if let StoreUrl::Postgres(url) = url {
-                    findings.push((store, postgres(&url)));
+                match url {
+                    StoreUrl::Postgres(url) => findings.push((store, postgres(&url))),
+                    StoreUrl::EventStore(url) => findings.push((store, reach(&event_store_hosts(&url)))),
+                    StoreUrl::Sqlite(file) => findings.push(("views.db", check(&file, "start the server: views are made again from the event log"))),
                 }
+            }
+            if let StoreUrl::Sqlite(keys) = settings.beside_log()? {
+                let restore = "restore it from a backup";
+                findings.push(("keys.db", check(&keys, restore)));
+                findings.push(("content.db", check(&settings.file("content.db"), restore)));
             }
         }
     }
@@ -98,6 +105,14 @@ fn reach(hosts: &str) -> Result<String, String> {
     }
 }
 
+/// The `HOST:PORT` of an EventStoreDB's address, with commas between.
+fn event_store_hosts(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let hosts = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let hosts = hosts.rsplit_once('@').map_or(hosts, |(_, hosts)| hosts);
+    hosts.split(',').map(|host| if host.contains(':') { host.to_owned() } else { format!("{host}:2113") }).collect::<Vec<_>>().join(",")
+}
+
 fn check(file: &Path, if_corrupt: &str) -> Result<String, String> {
     if !file.exists() {
         return Ok("is not there yet; the first start makes it".into());
@@ -136,6 +151,11 @@ fn quick_check(file: &Path) -> Result<String, rusqlite::Error> {
 fn in_a_folder(settings: &Settings) -> Result<(), String> {
     match settings.events()? {
         StoreUrl::Sqlite(_) => Ok(()),
+        StoreUrl::EventStore(_) => {
+            Err("the events are in EventStoreDB: back them up by its own means, after them the database of views_url or keys.db, content.db \
+                                        and webhooks.db in the data folder, and keep TWIG_MASTER_KEY or master.key"
+                .into())
+        }
         StoreUrl::Postgres(_) => Err("the data is in PostgreSQL: use pg_dump and pg_restore on the database of events_url, and keep TWIG_MASTER_KEY".into()),
     }
 }

@@ -5,6 +5,7 @@ mod audit;
 mod begin;
 mod bodies;
 mod errors;
+mod eventstore;
 mod idempotency;
 mod layers;
 mod lists;

@@ -1,11 +1,13 @@
 //! What the binary stands on: files in its data folder or, by `TWIG_TEST_STORES`, servers: with `postgres` a database of its own for each data folder, with
-//! `servers` a topic in Kafka and a database in ClickHouse besides. The same tests run on all.
+//! `servers` a topic in Kafka and a database in ClickHouse besides. The same tests run on all. A single test may keep its events in EventStoreDB.
 
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, OnceLock, PoisonError},
 };
+
+use twig_test_eventstore_double::Double;
 
 /// Base64 of 32 bytes, the same for all nodes on a database.
 const MASTER_KEY: &str = "dHdpZyB0ZXN0cyB0d2lnIHRlc3RzIHR3aWcgdGVzdHM=";
@@ -62,9 +64,24 @@ pub fn clickhouse(folder: &Path) -> Option<String> {
     servers(folder).analytics.map(|analytics| analytics.clickhouse)
 }
 
+/// Data folders whose events are in EventStoreDB, and where.
+static EVENT_STORES: Mutex<Option<HashMap<PathBuf, String>>> = Mutex::new(None);
+
+/// Keeps the events of a data folder in the EventStoreDB of `TWIG_TEST_EVENTSTOREDB_URL`, else in its protocol double; all else stays in the folder.
+pub fn on_eventstore(folder: &Path) {
+    static DOUBLE: OnceLock<Double> = OnceLock::new();
+    let url = std::env::var("TWIG_TEST_EVENTSTOREDB_URL").unwrap_or_else(|_| DOUBLE.get_or_init(Double::start).url());
+    let url = format!("{url}#{}", twig_test_servers::unique("twig"));
+    EVENT_STORES.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default().insert(folder.to_owned(), url);
+}
+
 /// What the binary needs in its environment.
 #[must_use]
 pub fn variables(folder: &Path) -> Vec<(&'static str, String)> {
+    let event_store = EVENT_STORES.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|known| known.get(folder).cloned());
+    if let Some(url) = event_store {
+        return vec![("TWIG_EVENTS_URL", url)];
+    }
     if on_files() {
         return Vec::new();
     }

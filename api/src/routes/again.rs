@@ -19,8 +19,8 @@ use crate::{problem::Problem, reply::Reply, request::Request};
 /// The answer to the request whose last event stands at this position; `None` where it can't be made again.
 pub async fn answer(request: &Request, position: u64) -> Result<Option<Reply>, Problem> {
     let organization = request.org()?;
-    let events = request.app.log.read(position.saturating_sub(1), 1).await.map_err(|error| Problem::fault(&error))?;
-    let Some(recorded) = events.into_iter().next().filter(|event| event.position == position && event.meta.organization == organization) else {
+    let recorded = request.app.log.at(position).await.map_err(|error| Problem::fault(&error))?;
+    let Some(recorded) = recorded.filter(|event| event.meta.organization == organization) else {
         return Ok(None);
     };
     request.app.wait_for(position).await?;

@@ -179,8 +179,8 @@ async fn dashboard(request: Arc<Request>) -> Answer {
     let (from, to, previous_from) = (at(&range.from), at(&range.to), at(&range.previous_from));
     let Dashboard { position, summary, charts } =
         request.app.views.dashboard(organization, &stamp, DashboardQuery { from, to, previous_from, agent, buckets }).await?;
-    let newest = request.app.log.read(position.saturating_sub(1), 1).await.map_err(|error| Problem::fault(&error))?;
-    let recorded_at = newest.first().map(|event| event.recorded_at);
+    let newest = request.app.log.at(position.max(1)).await.map_err(|error| Problem::fault(&error))?;
+    let recorded_at = newest.map(|event| event.recorded_at);
     let behind = request.app.head() > position;
     let lag_ms = recorded_at.filter(|_| behind).map_or(0, |recorded| (request.now.millis() - recorded.millis()).max(0));
     let body = json!({

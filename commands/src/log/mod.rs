@@ -1,18 +1,22 @@
 //! The event log: one append path, positions in commit order, nothing ever changed.
 
+#[cfg(feature = "eventstoredb")]
+mod eventstore;
 mod postgres;
 mod queue;
 mod repository;
 mod rows;
 mod sqlite;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cqrs_es::persist::SerializedEvent;
 use serde_json::Value;
 use tokio::sync::watch;
 use twig_domain::{Event, EventMeta, Timestamp, event::UnreadableEvent, id::EventId};
 
+#[cfg(feature = "eventstoredb")]
+pub use eventstore::EventStoreLog;
 pub use postgres::PostgresLog;
 pub use repository::LogRepository;
 pub use sqlite::SqliteLog;
@@ -138,11 +142,23 @@ pub enum Appended {
     SubjectKeyConflict,
 }
 
+/// Whether this build can keep its log in EventStoreDB.
+pub const HAS_EVENTSTOREDB: bool = cfg!(feature = "eventstoredb");
+
+/// The database beside a log that is in EventStoreDB: for keys and idempotency, which need transactions.
+#[derive(Clone, Debug)]
+pub enum BesideLog {
+    Sqlite(PathBuf),
+    Postgres(String),
+}
+
 /// A handle on the log, wherever it is kept.
 #[derive(Clone)]
 pub enum EventLog {
     Sqlite(SqliteLog),
     Postgres(PostgresLog),
+    #[cfg(feature = "eventstoredb")]
+    EventStore(EventStoreLog),
 }
 
 impl EventLog {
@@ -156,12 +172,26 @@ impl EventLog {
         PostgresLog::open(url, clock).map(Self::Postgres)
     }
 
+    /// Opens the log of an EventStoreDB (`esdb://…`), with what it keeps in a database beside it.
+    #[cfg(feature = "eventstoredb")]
+    pub fn eventstore(url: &str, beside: &BesideLog, clock: Clock) -> Result<Self, LogError> {
+        EventStoreLog::open(url, beside, clock).map(Self::EventStore)
+    }
+
+    /// There is none in this build ([`HAS_EVENTSTOREDB`]).
+    #[cfg(not(feature = "eventstoredb"))]
+    pub fn eventstore(_: &str, _: &BesideLog, _: Clock) -> Result<Self, LogError> {
+        Err(LogError::Other("this build has no EventStoreDB (its feature `eventstoredb` is off)".into()))
+    }
+
     /// The store that the log's own tables stand in: keys, idempotency.
     #[must_use]
     pub fn database(&self) -> Database {
         match self {
             Self::Sqlite(log) => log.database(),
             Self::Postgres(log) => log.database(),
+            #[cfg(feature = "eventstoredb")]
+            Self::EventStore(log) => log.database(),
         }
     }
 
@@ -170,6 +200,8 @@ impl EventLog {
         match self {
             Self::Sqlite(log) => log.append(append).await,
             Self::Postgres(log) => log.append(append).await,
+            #[cfg(feature = "eventstoredb")]
+            Self::EventStore(log) => log.append(append).await,
         }
     }
 
@@ -178,6 +210,8 @@ impl EventLog {
         match self {
             Self::Sqlite(log) => log.place().await,
             Self::Postgres(log) => log.place().await,
+            #[cfg(feature = "eventstoredb")]
+            Self::EventStore(log) => log.place().await,
         }
     }
 
@@ -186,6 +220,17 @@ impl EventLog {
         match self {
             Self::Sqlite(log) => log.read(after, limit).await,
             Self::Postgres(log) => log.read(after, limit).await,
+            #[cfg(feature = "eventstoredb")]
+            Self::EventStore(log) => log.read(after, limit).await,
+        }
+    }
+
+    /// The event at a position.
+    pub async fn at(&self, position: u64) -> Result<Option<RecordedEvent>, LogError> {
+        match self {
+            #[cfg(feature = "eventstoredb")]
+            Self::EventStore(log) => log.at(position).await,
+            log => Ok(log.read(position.saturating_sub(1), 1).await?.into_iter().next().filter(|event| event.position == position)),
         }
     }
 
@@ -195,6 +240,8 @@ impl EventLog {
         match self {
             Self::Sqlite(log) => log.read_stream(aggregate_type, aggregate_id, after_version).await,
             Self::Postgres(log) => log.read_stream(aggregate_type, aggregate_id, after_version).await,
+            #[cfg(feature = "eventstoredb")]
+            Self::EventStore(log) => log.read_stream(aggregate_type, aggregate_id, after_version).await,
         }
     }
 
@@ -203,6 +250,8 @@ impl EventLog {
         match self {
             Self::Sqlite(log) => log.head().await,
             Self::Postgres(log) => log.head().await,
+            #[cfg(feature = "eventstoredb")]
+            Self::EventStore(log) => log.head().await,
         }
     }
 
@@ -212,6 +261,8 @@ impl EventLog {
         match self {
             Self::Sqlite(log) => log.subscribe(),
             Self::Postgres(log) => log.subscribe(),
+            #[cfg(feature = "eventstoredb")]
+            Self::EventStore(log) => log.subscribe(),
         }
     }
 }

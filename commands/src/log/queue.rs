@@ -131,6 +131,17 @@ impl Batch {
     }
 }
 
+/// Answers commands that each have an outcome of their own.
+#[cfg(feature = "eventstoredb")]
+pub(super) fn answer_each(batch: Vec<Queued>, outcomes: Vec<Result<Appended, LogError>>) {
+    batch.into_iter().zip(outcomes).for_each(|(queued, outcome)| {
+        if let Err(error) = &outcome {
+            tracing::error!(%error, "a command could not be appended");
+        }
+        drop(queued.done.send(outcome));
+    });
+}
+
 /// A caller that went away has its answer dropped; the events stand all the same.
 pub(super) fn answer(batch: Vec<Queued>, outcome: Result<Vec<Appended>, LogError>) {
     match outcome {

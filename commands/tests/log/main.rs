@@ -1,7 +1,8 @@
-//! The event log: its contract on SQLite and PostgreSQL, random interleavings against a model, and a writer that is killed.
+//! The event log: its contract on SQLite, PostgreSQL and EventStoreDB (or its protocol double), random interleavings against a model, and a writer that is killed.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod contract;
+mod eventstore_only;
 mod killed;
 mod model;
 mod postgres_only;
@@ -25,6 +26,13 @@ macro_rules! on_every_store {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $behaviour() {
                 let Some(store) = crate::store::LogStore::postgres() else { return };
+                crate::contract::$behaviour(|| store.open()).await;
+            })+
+        }
+        mod eventstore {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $behaviour() {
+                let store = crate::store::LogStore::eventstore();
                 crate::contract::$behaviour(|| store.open()).await;
             })+
         }

@@ -80,10 +80,8 @@ impl Deliveries {
 
     pub(super) async fn data_at(&self, position: Option<u64>, data: Option<Value>) -> Result<Value, ViewError> {
         let Some(position) = position else { return Ok(data.unwrap_or(Value::Null)) };
-        let events = self.log.read(position.saturating_sub(1), 1).await?;
-        let recorded = events.first().filter(|recorded| recorded.position == position);
-        let recorded = recorded.ok_or_else(|| ViewError::Other(format!("the log has no event at {position}")))?;
-        message::data(&self.log, &self.vault, recorded).await
+        let recorded = self.log.at(position).await?.ok_or_else(|| ViewError::Other(format!("the log has no event at {position}")))?;
+        message::data(&self.log, &self.vault, &recorded).await
     }
 }
 
