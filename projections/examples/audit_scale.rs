@@ -1,7 +1,7 @@
 //! How an audit log of many events is exported and checked: `cargo run --release -p twig-projections --example audit_scale -- FOLDER [EVENTS]`.
 //!
 //! Makes a log in FOLDER (or goes on with the one that is there), brings the audit view up to it, exports it and verifies the file, and prints what each
-//! took and by how much the resident memory grew. The figures of docs/quality.md come from here.
+//! took and by how much the resident memory grew. The figures of docs/audit.md come from here.
 #![expect(clippy::expect_used, reason = "a measurement, not a part of the product")]
 
 use std::{

@@ -37,7 +37,7 @@ UNSTATEABLE = [
 ]  # fmt: skip
 #: Reasons of a `config` that a schema cannot state; that of a PUT is of a type that the request does not name.
 UNSTATEABLE_CONFIG = [
-    r"must be a URL", r"must not carry a user name or password", r"(.|\n)* is in a network that may not be reached.*", r"must name a bucket", r"must be a bucket and a path, with nothing else",
+    r"must be a URL", r"must be an s3://, gs://, az:// or file:// URL", r"must not carry a user name or password", r"(.|\n)* is in a network that may not be reached.*", r"must name a bucket", r"must be a bucket and a path, with nothing else",
     r"file:// is off: .*", r"a file:// URL must name a folder of this machine: .*", r"is required for az://: .*",
 ]  # fmt: skip
 
