@@ -1,9 +1,12 @@
 //! Rebuilds: a new version of a projection fills tables of its own beside the live ones, is compared, and takes over in one transaction.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use twig_commands::{
-    database::{Session, StoreError, Value},
+    database::{Session, StoreError, Value, at_one_moment},
     vault::Vault,
 };
 
@@ -18,6 +21,9 @@ use crate::{
 
 /// Rows that one statement compares: an organization may have more than a statement's time allows.
 const COMPARED_ROWS: u64 = 20_000;
+/// The live version is waited for where it is behind the rebuilt one.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
+const LIVE_FOLLOWS_WITHIN: Duration = Duration::from_secs(60);
 const COMPARED: &str = "organization, id, parent, at, sort, body";
 
 #[derive(Debug, thiserror::Error)]
@@ -52,13 +58,14 @@ impl Views {
     }
 
     async fn fill(&self, projection: Projection, version: i64, vault: Vault) -> Result<u64, ViewError> {
-        let from = self
-            .read(Tenant::All, move |session, _| {
-                let which = [projection.name().into(), version.into()];
-                Ok(session.query_one("SELECT position FROM projections WHERE name = ?1 AND version = ?2", &which)?.get(0)?)
-            })
-            .await?;
-        let events: Vec<_> = self.log.read(from, MAX_BATCH_EVENTS).await?.into_iter().map(Arc::new).collect();
+        self.fill_to(u64::MAX, projection, version, vault).await
+    }
+
+    /// Folds the next batch, but nothing above a position.
+    async fn fill_to(&self, end: u64, projection: Projection, version: i64, vault: Vault) -> Result<u64, ViewError> {
+        let from = self.read(Tenant::All, move |session, _| Ok(position(session, projection, version)?)).await?;
+        let events = self.log.read(from, MAX_BATCH_EVENTS).await?.into_iter().filter(|event| event.position <= end);
+        let events: Vec<_> = events.map(Arc::new).collect();
         self.change(move |session| {
             let keys = Keys::of(&vault);
             let reached = fold_batch(session, projection, version, &events, &|sealed| keys.open(sealed))?;
@@ -96,24 +103,30 @@ impl Views {
         Ok(dropped)
     }
 
-    /// How many rows differ between the live version and the rebuilt one; both must be at the same position for this to mean anything.
-    pub async fn differing_rows(&self, name: &str) -> Result<u64, RebuildError> {
+    /// How many rows differ between the live version and the rebuilt one, once both are at the same position. The live one is not held up for it: where it
+    /// moves on meanwhile, the rebuilt one follows.
+    pub async fn differing_rows(&self, name: &str, vault: Vault) -> Result<u64, RebuildError> {
         let projection = Projection::named(name).ok_or_else(|| RebuildError::Unknown(name.to_owned()))?;
         let rebuilt = self.rebuilt(projection).await?.ok_or_else(|| RebuildError::NothingRebuilt(name.to_owned()))?;
-        let differing = self
-            .read(Tenant::All, move |session, live| {
+        let begun = Instant::now();
+        loop {
+            let compared = self.read(Tenant::All, move |session, live| {
                 let live = live.get(&projection).copied().unwrap_or_default();
-                let mut differing = 0;
-                for table in projection.tables() {
-                    differing += differing_between(session, &store::table_name(*table, live), &store::table_name(*table, rebuilt))?;
-                }
-                if projection == Projection::Interactions {
-                    differing += analytics::differing_cells(session, live, rebuilt)?;
-                }
-                Ok(differing)
-            })
-            .await?;
-        Ok(differing)
+                at_one_moment(session, |session| {
+                    let (live_at, rebuilt_at) = (position(session, projection, live)?, position(session, projection, rebuilt)?);
+                    // What partitions feed has no one position.
+                    let same = live_at == rebuilt_at || checkpoint::has_begun(session)?;
+                    let differing = same.then(|| differing(session, projection, live, rebuilt)).transpose()?;
+                    Ok::<_, ViewError>((differing, live_at, rebuilt_at))
+                })
+            });
+            match compared.await? {
+                (Some(differing), ..) => return Ok(differing),
+                (None, live_at, rebuilt_at) if live_at > rebuilt_at => drop(self.fill_to(live_at, projection, rebuilt, vault.clone()).await?),
+                _ if begun.elapsed() > LIVE_FOLLOWS_WITHIN => return Err(ViewError::Other(format!("the live version of {name} stands still")).into()),
+                _ => tokio::time::sleep(LOOK_AGAIN_AFTER).await,
+            }
+        }
     }
 
     async fn rebuilt(&self, projection: Projection) -> Result<Option<i64>, ViewError> {
@@ -123,6 +136,21 @@ impl Views {
         })
         .await
     }
+}
+
+fn position(session: &mut Session, projection: Projection, version: i64) -> Result<u64, StoreError> {
+    session.query_one("SELECT position FROM projections WHERE name = ?1 AND version = ?2", &[projection.name().into(), version.into()])?.get(0)
+}
+
+fn differing(session: &mut Session, projection: Projection, live: i64, rebuilt: i64) -> Result<u64, StoreError> {
+    let mut differing = 0;
+    for table in projection.tables() {
+        differing += differing_between(session, &store::table_name(*table, live), &store::table_name(*table, rebuilt))?;
+    }
+    if projection == Projection::Interactions {
+        differing += analytics::differing_cells(session, live, rebuilt)?;
+    }
+    Ok(differing)
 }
 
 /// How many rows only one of two tables has, counted where they are: they may be more than this process can hold.

@@ -287,7 +287,7 @@ pub async fn projections(settings: &Settings, command: Projections, as_json: boo
             let version = version.await.map_err(|error| error.to_string())?;
             progress.done();
             node.projector.catch_up().await.map_err(|error| error.to_string())?;
-            let differing = node.views.differing_rows(&name).await.map_err(|error| error.to_string())?;
+            let differing = node.views.differing_rows(&name, node.vault.clone()).await.map_err(|error| error.to_string())?;
             say(
                 as_json,
                 &json!({"name": name, "version": version, "differingRows": differing}),

@@ -141,7 +141,7 @@ impl Node {
         assert!(self.views.wait_for(head, CAUGHT_UP_WITHIN).await, "the views are at {} of {head}", self.views.checkpoint().await.unwrap());
         for name in PROJECTIONS {
             self.views.rebuild(name, self.vault.clone(), |_, _| {}).await.unwrap();
-            assert_eq!(self.views.differing_rows(name).await.unwrap(), 0, "{name}");
+            assert_eq!(self.views.differing_rows(name, self.vault.clone()).await.unwrap(), 0, "{name}");
             self.views.drop_rebuilt(name).await.unwrap();
         }
         for status in self.views.status().await.unwrap() {
