@@ -132,13 +132,13 @@ fn import(server: &Server, api: &Api, agents: &[String]) {
     let now = Clock::system(0).now().millis();
     let line = |n: usize| {
         let at = twig_domain::Timestamp::from_millis(now - (n as i64 + 1) * 7_919_000);
-        let answered = n % 5 != 0;
+        let answered = !n.is_multiple_of(5);
         let mut line = json!({
             "externalId": format!("past {n}"), "agentId": agents[n % 3], "prompt": format!("{} ({})", QUESTIONS[n % 8], n % 17), "createdAt": at.to_string(),
             "response": if answered { "An answer." } else { "" }, "answered": answered, "latencyMs": 20 + (n * n) % 3000, "sessionId": format!("past {}", n % 40),
             "userId": format!("user {}", n % 23), "model": (["extractive", "openai:gpt-4o"][n % 2]), "usage": {"promptTokens": n, "completionTokens": n % 50, "totalTokens": n + n % 50},
         });
-        if n % 4 == 0 {
+        if n.is_multiple_of(4) {
             line["feedback"] = json!({"rating": (["positive", "negative"][n % 3 % 2]), "comment": "imported", "reviewStatus": "edited"});
         }
         line.to_string()
