@@ -6,7 +6,7 @@ use std::error::Error;
 
 use actix_web::http::StatusCode;
 use serde_json::{Value, json};
-use twig_commands::{bus::CommandError, database::StoreError, log::LogError};
+use twig_commands::bus::CommandError;
 use twig_domain::{
     access::AccessError, agent::AgentError, data_spec::DataSpecError, erasure::ErasureError, interaction::InteractionError, organization::OrganizationError,
     replay::ReplayError, webhook::WebhookError,
@@ -160,15 +160,7 @@ impl Problem {
 
     /// A failure of ours: a store that is away or full for now is 503, so that a client tries again; all else is internal.
     pub fn fault(error: &(dyn Error + 'static)) -> Self {
-        let mut cause = Some(error);
-        while let Some(error) = cause {
-            let store = error.downcast_ref().is_some_and(|error| matches!(error, StoreError::Unavailable(_) | StoreError::Busy | StoreError::Full));
-            if store || error.downcast_ref().is_some_and(|error| matches!(error, LogError::Unavailable(_) | LogError::Busy | LogError::Full)) {
-                break;
-            }
-            cause = error.source();
-        }
-        if cause.is_none() {
+        if !twig_commands::is_for_now(error) {
             return Self::internal(error);
         }
         tracing::error!(%error, "a store cannot be used");
@@ -346,6 +338,8 @@ impl From<twig_projections::ViewError> for Problem {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+    use twig_commands::{database::StoreError, log::LogError};
+
     use super::*;
 
     #[test]

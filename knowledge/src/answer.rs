@@ -21,6 +21,7 @@ use twig_retrieval::{
 
 use crate::{
     Knowledge,
+    fault::Fault,
     live::LiveAnswer,
     search::{Searched, source},
 };
@@ -74,7 +75,7 @@ pub(crate) struct Conversation {
 impl Knowledge {
     pub(crate) async fn write(&self, asked: &Asked) -> Result<Written, Failure> {
         let model = Model::parse(&asked.agent.model).map_err(|error| failure(asked, &error))?;
-        let turns = self.turns(asked).await.map_err(|error| internal(asked, &error))?;
+        let turns = self.turns(asked).await.map_err(|error| internal(asked, &error.into()))?;
         let mut steps = Vec::new();
         let query = self.query(asked, &model, &turns, &mut steps).await;
         let (retrieval, searched) = self.find(asked, &query).await.map_err(|error| internal(asked, &error))?;
@@ -128,14 +129,14 @@ impl Knowledge {
         query
     }
 
-    async fn find(&self, asked: &Asked, query: &str) -> Result<(Retrieval, Vec<Searched>), String> {
+    async fn find(&self, asked: &Asked, query: &str) -> Result<(Retrieval, Vec<Searched>), Fault> {
         let links: Vec<_> = asked.agent.data_specs.iter().filter(|link| link.enabled).collect();
         let ids: Vec<DataSpecId> = links.iter().map(|link| link.id).collect();
         let searched = match &asked.corpus {
             Some(corpus) => self.loaded(corpus.clone()).await,
             None => self.searched(asked.organization, Some(ids), &[]).await,
         };
-        let searched = searched.map_err(|error| error.to_string())?;
+        let searched = searched?;
         let second = |one: &&Searched| links.iter().any(|link| link.id == one.data_spec && link.tier > 1);
         let first_tier: Vec<Arc<SpecIndex>> = searched.iter().filter(|one| !second(one)).map(|one| one.index.clone()).collect();
         let second_tier: Vec<Arc<SpecIndex>> = searched.iter().filter(second).map(|one| one.index.clone()).collect();
@@ -162,7 +163,7 @@ impl Knowledge {
             let by_provider = |query: &str, texts: &[String]| runtime.block_on(models.rerank(query, texts)).map_err(|error| error.to_string());
             if models.has_reranker() { retrieve_reranked_by(&request, &by_provider) } else { retrieve(&request) }
         });
-        Ok((retrieval.await.map_err(|error| error.to_string())?, searched))
+        Ok((retrieval.await?, searched))
     }
 
     #[expect(clippy::too_many_arguments, reason = "one answer's parts, each used once")]
@@ -270,7 +271,7 @@ async fn quoted(asked: &Asked, query: String, hits: Vec<Hit>, sources: Vec<Sourc
     };
     let options = AnswerOptions { max_tokens: asked.max_tokens.unwrap_or(asked.agent.max_tokens) as usize, style };
     let chosen = tokio::task::spawn_blocking(move || (quote(&query, &hits, &options), hits));
-    let (said, hits) = chosen.await.map_err(|error| internal(asked, &error))?;
+    let (said, hits) = chosen.await.map_err(|error| internal(asked, &error.into()))?;
     if said.text.is_empty() {
         return Ok(unanswered(asked, provenance, steps));
     }
@@ -291,7 +292,7 @@ fn failure(asked: &Asked, error: &ModelError) -> Failure {
     Failure { code: code.into(), message: error.to_string(), latency_ms: asked.started.elapsed().as_millis() as u64 }
 }
 
-pub(crate) fn internal(asked: &Asked, error: &impl std::fmt::Display) -> Failure {
+pub(crate) fn internal(asked: &Asked, error: &Fault) -> Failure {
     tracing::error!(%error, interaction = %asked.id, "an answer failed inside");
-    Failure { code: "internal_error".into(), message: "Something went wrong on our side".into(), latency_ms: asked.started.elapsed().as_millis() as u64 }
+    error.failure(asked.started.elapsed().as_millis() as u64)
 }

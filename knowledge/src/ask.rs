@@ -21,6 +21,7 @@ use twig_projections::ViewError;
 use crate::{
     Knowledge,
     answer::{Asked, Written, internal},
+    fault::Fault,
     live::LiveAnswer,
 };
 
@@ -177,7 +178,7 @@ impl Knowledge {
     }
 
     /// Records the end; a log that is out of order for a moment is asked again.
-    async fn end(&self, task: &Task, command: InteractionCommand, idempotency: Option<IdempotencyKey>) -> Result<u64, String> {
+    async fn end(&self, task: &Task, command: InteractionCommand, idempotency: Option<IdempotencyKey>) -> Result<u64, Fault> {
         let mut tries = 0;
         loop {
             tries += 1;
@@ -189,7 +190,7 @@ impl Knowledge {
                     tracing::warn!(%error, "an answer could not be recorded yet");
                     tokio::time::sleep(std::time::Duration::from_millis(200 << tries)).await;
                 }
-                Err(error) => return Err(error.to_string()),
+                Err(error) => return Err(error.into()),
             }
         }
     }

@@ -5,6 +5,8 @@ use twig_commands::{content::ContentStore, vault::Vault};
 use twig_domain::{data_spec::DataSpecType, id::OrgId};
 use twig_sources::{FieldError, SourceKind, SourceSettings, secret_fields, validate_config};
 
+use crate::fault::Fault;
+
 const HIDDEN: &str = "***";
 const TEXT_SHA256: &str = "contentSha256";
 const TEXT_BYTES: &str = "contentBytes";
@@ -13,8 +15,10 @@ const TEXT_BYTES: &str = "contentBytes";
 pub enum ConfigError {
     #[error("the config is not valid")]
     Fields(Vec<FieldError>),
+    #[error("{0} can't be opened: was the master key changed?")]
+    Sealed(&'static str),
     #[error("the config could not be stored: {0}")]
-    Store(String),
+    Store(Fault),
 }
 
 pub fn source_kind(kind: DataSpecType) -> SourceKind {
@@ -69,7 +73,7 @@ impl Configs<'_> {
 
     fn store_text(&self, stored: &mut Map<String, Value>) -> Result<(), ConfigError> {
         if let Some(Value::String(text)) = stored.remove("content") {
-            let sha256 = self.content.put(text.as_bytes()).map_err(|error| ConfigError::Store(error.to_string()))?;
+            let sha256 = self.content.put(text.as_bytes()).map_err(|error| ConfigError::Store(error.into()))?;
             stored.insert(TEXT_SHA256.into(), sha256.into());
             stored.insert(TEXT_BYTES.into(), text.len().into());
         }
@@ -97,7 +101,7 @@ impl Configs<'_> {
         for secret in secret_fields(kind) {
             if let Some(sealed) = config.get(*secret).and_then(Value::as_str) {
                 let clear = self.vault.open_secret(organization, sealed);
-                config[*secret] = clear.ok_or_else(|| ConfigError::Store(format!("{secret} can't be opened: was the master key changed?")))?.into();
+                config[*secret] = clear.ok_or(ConfigError::Sealed(secret))?.into();
             }
         }
         if kind == SourceKind::Text {
@@ -108,8 +112,8 @@ impl Configs<'_> {
 
     fn text(&self, config: &Value) -> Result<String, ConfigError> {
         let Some(sha256) = config.get(TEXT_SHA256).and_then(Value::as_str) else { return Ok(String::new()) };
-        let bytes = self.content.get(sha256).map_err(|error| ConfigError::Store(error.to_string()))?;
-        let bytes = bytes.ok_or_else(|| ConfigError::Store("the text is missing from the content store".into()))?;
+        let bytes = self.content.get(sha256).map_err(|error| ConfigError::Store(error.into()))?;
+        let bytes = bytes.ok_or_else(|| ConfigError::Store(Fault::told("the text is missing from the content store")))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 }

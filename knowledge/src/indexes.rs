@@ -7,7 +7,7 @@ use twig_commands::content::{ContentError, sha256};
 use twig_domain::id::{DataSpecId, OrgId};
 use twig_retrieval::{BuiltIn, Passage, SpecIndex, embedding_texts};
 
-use crate::{Embeddings, Knowledge, manifest::Manifest};
+use crate::{Embeddings, Knowledge, fault::Fault, manifest::Manifest};
 
 const MAX_INDEX_BYTES: u64 = 2 << 30;
 const MAX_CACHED_QUESTIONS: u64 = 10_000;
@@ -49,25 +49,25 @@ impl Knowledge {
     }
 
     /// One (data spec, manifest, model), from memory or made now; two callers make it once.
-    pub(crate) async fn load_index(&self, spec: DataSpecId, manifest: &str, model: &str) -> Result<Arc<SpecIndex>, String> {
+    pub(crate) async fn load_index(&self, spec: DataSpecId, manifest: &str, model: &str) -> Result<Arc<SpecIndex>, Fault> {
         let key = (spec, manifest.to_owned(), model.to_owned());
         let made = self.indexes.indexes.try_get_with(key, self.make_index(spec, manifest.to_owned(), model.to_owned())).await;
-        made.map_err(|error: Arc<String>| error.to_string())
+        made.map_err(Arc::unwrap_or_clone)
     }
 
-    async fn make_index(&self, spec: DataSpecId, manifest: String, model: String) -> Result<Arc<SpecIndex>, String> {
+    async fn make_index(&self, spec: DataSpecId, manifest: String, model: String) -> Result<Arc<SpecIndex>, Fault> {
         let passages = self.passages(spec, &manifest).await?;
         let texts = embedding_texts(&model, &passages);
         let vectors = self.embed(&model, texts).await?;
-        tokio::task::spawn_blocking(move || Arc::new(SpecIndex::build(&model, passages, vectors))).await.map_err(|error| error.to_string())
+        Ok(tokio::task::spawn_blocking(move || Arc::new(SpecIndex::build(&model, passages, vectors))).await?)
     }
 
     /// Vectors made now.
-    pub(crate) async fn embed_now(&self, model: &str, texts: Vec<String>) -> Result<Vec<Vec<f32>>, String> {
-        match BuiltIn::by_name(model) {
-            Some(built_in) => tokio::task::spawn_blocking(move || built_in.embed_passages(&texts)).await.map_err(|error| error.to_string()),
-            None => self.models.embed(model, texts).await.map_err(|error| error.to_string()),
-        }
+    pub(crate) async fn embed_now(&self, model: &str, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Fault> {
+        Ok(match BuiltIn::by_name(model) {
+            Some(built_in) => tokio::task::spawn_blocking(move || built_in.embed_passages(&texts)).await?,
+            None => self.models.embed(model, texts).await?,
+        })
     }
 
     /// The question's vector by each model that is searched. Where a provider fails, its indexes are searched by keywords alone.
@@ -79,22 +79,22 @@ impl Knowledge {
             }
             match self.question_vector(question, &index.model).await {
                 Ok(vector) => drop(vectors.insert(index.model.clone(), vector.as_ref().clone())),
-                Err(error) => tracing::warn!(error, model = index.model, "a question could not be embedded and is searched by its words alone"),
+                Err(error) => tracing::warn!(%error, model = index.model, "a question could not be embedded and is searched by its words alone"),
             }
         }
         vectors
     }
 
-    async fn question_vector(&self, question: &str, model: &str) -> Result<Arc<Vec<f32>>, String> {
+    async fn question_vector(&self, question: &str, model: &str) -> Result<Arc<Vec<f32>>, Fault> {
         let text = question.to_owned();
         let made = self.indexes.questions.try_get_with((model.to_owned(), text.clone()), async {
             let vector = match BuiltIn::by_name(model) {
-                Some(built_in) => tokio::task::spawn_blocking(move || built_in.embed_query(&text)).await.map_err(|error| error.to_string())?,
-                None => self.models.embed(model, vec![text]).await.map_err(|error| error.to_string())?.into_iter().next().unwrap_or_default(),
+                Some(built_in) => tokio::task::spawn_blocking(move || built_in.embed_query(&text)).await?,
+                None => self.models.embed(model, vec![text]).await?.into_iter().next().unwrap_or_default(),
             };
-            Ok::<_, String>(Arc::new(vector))
+            Ok::<_, Fault>(Arc::new(vector))
         });
-        made.await.map_err(|error| error.to_string())
+        made.await.map_err(Arc::unwrap_or_clone)
     }
 }
 
@@ -111,7 +111,7 @@ impl Knowledge {
     }
 
     /// The model that a run publishes these passages on: the last one where it has embedded them all before, as in a run that changed nothing.
-    pub(crate) async fn publishing_model(&self, passages: &[Passage]) -> Result<String, String> {
+    pub(crate) async fn publishing_model(&self, passages: &[Passage]) -> Result<String, Fault> {
         let (first, last) = (self.first_model(), self.last_model());
         if first == last {
             return Ok(first);
@@ -126,12 +126,11 @@ impl Knowledge {
             }
             Ok::<_, ContentError>(true)
         });
-        let known = known.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-        Ok(if known { last } else { first })
+        Ok(if known.await?? { last } else { first })
     }
 
     /// Embeds every passage of an index by the last model, reporting how far it is. What a process that died had embedded is not embedded again.
-    pub async fn sharpen(&self, organization: OrgId, spec: DataSpecId, manifest: &str) -> Result<String, String> {
+    pub async fn sharpen(&self, organization: OrgId, spec: DataSpecId, manifest: &str) -> Result<String, Fault> {
         let model = self.last_model();
         let texts = embedding_texts(&model, &self.passages(spec, manifest).await?);
         for (number, batch) in texts.chunks(EMBED_BATCH_PASSAGES).enumerate() {
@@ -142,13 +141,13 @@ impl Knowledge {
         Ok(model)
     }
 
-    pub(crate) async fn report_sharpening(&self, organization: OrgId, spec: DataSpecId, manifest: &str, done: usize, total: usize) -> Result<(), String> {
+    pub(crate) async fn report_sharpening(&self, organization: OrgId, spec: DataSpecId, manifest: &str, done: usize, total: usize) -> Result<(), Fault> {
         let next = serde_json::json!({"model": self.last_model(), "done": done, "total": total});
-        self.views.report_embedding(organization, spec, manifest.to_owned(), Some(next)).await.map_err(|error| error.to_string())
+        Ok(self.views.report_embedding(organization, spec, manifest.to_owned(), Some(next)).await?)
     }
 
     /// The index of a manifest under any model, whichever it is published on; tells how many texts of how many are embedded.
-    pub async fn index_under(&self, spec: DataSpecId, manifest: &str, model: &str, progress: impl Fn(usize, usize)) -> Result<Arc<SpecIndex>, String> {
+    pub async fn index_under(&self, spec: DataSpecId, manifest: &str, model: &str, progress: impl Fn(usize, usize)) -> Result<Arc<SpecIndex>, Fault> {
         let texts = embedding_texts(model, &self.passages(spec, manifest).await?);
         for (number, batch) in texts.chunks(EMBED_BATCH_PASSAGES).enumerate() {
             progress(number * EMBED_BATCH_PASSAGES, texts.len());
@@ -157,12 +156,8 @@ impl Knowledge {
         self.load_index(spec, manifest, model).await
     }
 
-    async fn passages(&self, spec: DataSpecId, manifest: &str) -> Result<Vec<Passage>, String> {
+    async fn passages(&self, spec: DataSpecId, manifest: &str) -> Result<Vec<Passage>, Fault> {
         let (content, sha) = (self.content.clone(), manifest.to_owned());
-        let read = tokio::task::spawn_blocking(move || {
-            let manifest = Manifest::load(&content, &sha).map_err(|error| error.to_string())?;
-            manifest.passages(&content, spec).map_err(|error| error.to_string())
-        });
-        read.await.map_err(|error| error.to_string())?
+        Ok(tokio::task::spawn_blocking(move || Manifest::load(&content, &sha)?.passages(&content, spec)).await??)
     }
 }

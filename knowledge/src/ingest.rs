@@ -23,7 +23,8 @@ use twig_sources::{
 
 use crate::{
     Knowledge,
-    config::{Configs, source_kind},
+    config::{ConfigError, Configs, source_kind},
+    fault::Fault,
     manifest::{Manifest, ManifestChunk, ManifestDocument, PARSER, document_id},
 };
 
@@ -176,9 +177,10 @@ impl Knowledge {
         uploads: Vec<twig_domain::data_spec::UploadedFile>,
     ) -> Result<Source, IngestError> {
         let configs = Configs { content: &self.content, vault: &self.vault, settings: &self.settings.sources };
-        let config = configs
-            .open(job.organization, settings.kind, &settings.config)
-            .map_err(|error| IngestError::Source { message: error.to_string(), errors: Vec::new() })?;
+        let config = configs.open(job.organization, settings.kind, &settings.config).map_err(|error| match error {
+            ConfigError::Store(fault) => internal(fault),
+            error => IngestError::Source { message: error.to_string(), errors: Vec::new() },
+        })?;
         let reader: Arc<dyn BlobReader> = Arc::new(Blobs(self.content.clone()));
         let uploads = uploads.into_iter().map(|file| Upload {
             id: file.document_id.to_string(),
@@ -304,11 +306,11 @@ impl Knowledge {
     }
 
     /// The vectors of texts: known ones from the content store, the others made and kept.
-    pub(crate) async fn embed(&self, model: &str, texts: Vec<String>) -> Result<Vec<Vec<f32>>, String> {
+    pub(crate) async fn embed(&self, model: &str, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Fault> {
         let (content, name) = (self.content.clone(), model.to_owned());
         let hashes: Vec<String> = texts.iter().map(|text| sha256(text.as_bytes())).collect();
         let asked = hashes.clone();
-        let known = tokio::task::spawn_blocking(move || content.embeddings(&name, &asked)).await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
+        let known = tokio::task::spawn_blocking(move || content.embeddings(&name, &asked)).await??;
         let missing: Vec<usize> = known.iter().enumerate().filter(|(_, vector)| vector.is_none()).map(|(place, _)| place).collect();
         let mut vectors: Vec<Vec<f32>> = known.into_iter().map(Option::unwrap_or_default).collect();
         if missing.is_empty() {
@@ -317,7 +319,7 @@ impl Knowledge {
         let made = self.embed_now(model, missing.iter().map(|place| texts[*place].clone()).collect()).await?;
         let kept: Vec<(String, Vec<f32>)> = missing.iter().zip(&made).map(|(place, vector)| (hashes[*place].clone(), vector.clone())).collect();
         let (content, name) = (self.content.clone(), model.to_owned());
-        tokio::task::spawn_blocking(move || content.put_embeddings(&name, &kept)).await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
+        tokio::task::spawn_blocking(move || content.put_embeddings(&name, &kept)).await??;
         for (place, vector) in missing.into_iter().zip(made) {
             vectors[place] = vector;
         }

@@ -5,6 +5,7 @@
 mod answer;
 pub mod ask;
 mod config;
+pub mod fault;
 mod indexes;
 pub mod ingest;
 pub mod live;
@@ -24,7 +25,13 @@ use std::{
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
-use twig_commands::{bus::CommandBus, clock::Clock, content::ContentStore, database::StoreError, vault::Vault};
+use twig_commands::{
+    bus::CommandBus,
+    clock::Clock,
+    content::{ContentError, ContentStore},
+    database::StoreError,
+    vault::Vault,
+};
 use twig_domain::{
     data_spec::{DataSpecType, RunStage},
     id::{DataSpecId, InteractionId, OrgId, RunId},
@@ -37,6 +44,7 @@ pub use config::ConfigError;
 use config::Configs;
 use indexes::Indexes;
 use live::{LiveAnswer, LiveAnswers};
+use manifest::ManifestError;
 pub use shared_answers::SharedAnswers;
 
 /// Which embedding model indexes stand on.
@@ -198,7 +206,10 @@ impl Knowledge {
             let (content, sha) = (self.content.clone(), index.manifest.clone());
             let manifest =
                 tokio::task::spawn_blocking(move || manifest::Manifest::load(&content, &sha)).await.map_err(|error| ViewError::Other(error.to_string()))?;
-            let manifest = manifest.map_err(|error| ViewError::Other(error.to_string()))?;
+            let manifest = manifest.map_err(|error| match error {
+                ManifestError::Store(ContentError::Store(error)) => error.into(),
+                error => ViewError::Other(error.to_string()),
+            })?;
             self.views.set_documents(organization, data_spec, index.manifest, manifest.rows()).await?;
         }
         self.views.documents(organization, data_spec, query).await

@@ -2,7 +2,7 @@
 
 use twig_retrieval::BuiltIn;
 
-use crate::{Embeddings, Knowledge};
+use crate::{Embeddings, Knowledge, fault::Fault};
 
 impl Knowledge {
     /// Whether the small transformer may run.
@@ -12,7 +12,7 @@ impl Knowledge {
     }
 
     /// A vector of length one, made in the background and kept nowhere: a question is personal.
-    pub async fn meaning(&self, question: String) -> Result<Vec<f32>, String> {
-        tokio::task::spawn_blocking(move || BuiltIn::MiniLm.embed_passage(&question)).await.map_err(|error| error.to_string())
+    pub async fn meaning(&self, question: String) -> Result<Vec<f32>, Fault> {
+        Ok(tokio::task::spawn_blocking(move || BuiltIn::MiniLm.embed_passage(&question)).await?)
     }
 }

@@ -13,20 +13,19 @@ use twig_generation::{ChatInput, SourceText, Turn, build_messages, canonical_sha
 use crate::{
     Knowledge,
     answer::{Conversation, system},
+    fault::Fault,
     manifest::Manifest,
 };
 
 impl Knowledge {
-    pub async fn provenance(&self, organization: OrgId, id: InteractionId) -> Result<Value, String> {
-        let found = self.views.interaction_provenance(organization, id).await.map_err(|error| error.to_string())?;
+    pub async fn provenance(&self, organization: OrgId, id: InteractionId) -> Result<Value, Fault> {
+        let found = self.views.interaction_provenance(organization, id).await?;
         let Some((kept, positions, body)) = found else { return Ok(Value::Null) };
         let kept: Provenance = serde_json::from_value(kept).unwrap_or_default();
         let sources: Vec<Source> = serde_json::from_value(body["sources"].clone()).unwrap_or_default();
         let agent: Option<AgentId> = body["agentId"].as_str().and_then(|id| id.parse().ok());
         let settings = match agent {
-            Some(agent) => {
-                self.views.agent_settings_at(organization, agent, body["agentVersion"].as_u64().unwrap_or_default()).await.map_err(|error| error.to_string())?
-            }
+            Some(agent) => self.views.agent_settings_at(organization, agent, body["agentVersion"].as_u64().unwrap_or_default()).await?,
             None => None,
         };
         let (knowledge, agent_then, prompt) = (self.clone(), settings.clone(), body["prompt"].as_str().map(str::to_owned));
@@ -39,8 +38,7 @@ impl Knowledge {
             });
             (texts, told)
         })
-        .await
-        .map_err(|error| error.to_string())?;
+        .await?;
         let mut provenance = steps;
         provenance["agent"] = json!(settings);
         provenance["sources"] = texts.into();

@@ -16,6 +16,7 @@ use twig_projections::{AsOf, ViewError};
 use crate::{
     Knowledge,
     answer::{Asked, MAX_TURNS},
+    fault::Fault,
     live::LiveAnswer,
 };
 
@@ -145,7 +146,8 @@ fn missing(what: &str) -> Failure {
     Failure { code: "not_found".into(), message: format!("{what} was not found"), latency_ms: 0 }
 }
 
-fn failed(error: impl std::fmt::Display) -> Failure {
+fn failed(error: impl Into<Fault>) -> Failure {
+    let error = error.into();
     tracing::error!(%error, "a question could not be asked again");
-    Failure { code: "internal_error".into(), message: "Something went wrong on our side".into(), latency_ms: 0 }
+    error.failure(0)
 }

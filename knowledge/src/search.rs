@@ -12,7 +12,7 @@ use twig_domain::{
 use twig_projections::ViewError;
 use twig_retrieval::{Hit, Mode, Query, SpecIndex, search};
 
-use crate::Knowledge;
+use crate::{Knowledge, fault::Fault};
 
 const SNIPPET_CHARS: usize = 300;
 
@@ -43,7 +43,7 @@ pub enum SearchError {
     #[error("the views failed")]
     View(#[from] ViewError),
     #[error("an index could not be searched: {0}")]
-    Index(String),
+    Index(Fault),
 }
 
 /// An index that is searched, and where it comes from.
@@ -58,7 +58,7 @@ impl Knowledge {
         let mut ids = request.data_spec_ids;
         if let Some(agent) = request.agent_id {
             let agent = self.views.agent(organization, agent).await?.ok_or(SearchError::AgentNotFound)?;
-            let settings: AgentSettings = serde_json::from_value(agent.body).map_err(|error| SearchError::Index(error.to_string()))?;
+            let settings: AgentSettings = serde_json::from_value(agent.body).map_err(|error| SearchError::Index(error.into()))?;
             let linked: Vec<DataSpecId> = settings.data_specs.iter().filter(|link| link.enabled).map(|link| link.id).collect();
             ids = Some(ids.map_or(linked.clone(), |ids| ids.into_iter().filter(|id| linked.contains(id)).collect()));
         }
@@ -71,7 +71,7 @@ impl Knowledge {
             SearchMode::Keyword => Mode::Keyword,
         };
         let hits = tokio::task::spawn_blocking(move || search(&indexes, &Query { text: &request.query, vectors: &vectors, mode, limit: request.top_k }));
-        let hits = hits.await.map_err(|error| SearchError::Index(error.to_string()))?;
+        let hits = hits.await.map_err(|error| SearchError::Index(error.into()))?;
         let wanted = hits.iter().filter(|hit| request.min_score.is_none_or(|least| hit.score >= least));
         Ok(wanted.enumerate().filter_map(|(place, hit)| result(place, hit)).collect())
     }

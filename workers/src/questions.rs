@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use twig_knowledge::fault::Fault;
 
 use crate::Workers;
 
@@ -18,7 +19,7 @@ pub async fn run(workers: Workers, cancel: CancellationToken) {
         match placed {
             Ok(BATCH_WORDINGS..) => continue,
             Ok(_) => {}
-            Err(error) => tracing::error!(error, "unanswered questions could not be grouped"),
+            Err(error) => tracing::error!(%error, "unanswered questions could not be grouped"),
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -28,12 +29,12 @@ pub async fn run(workers: Workers, cancel: CancellationToken) {
 }
 
 /// How many wordings were placed.
-async fn place_some(workers: &Workers) -> Result<usize, String> {
-    let waiting = workers.views.waiting_questions(BATCH_WORDINGS).await.map_err(|error| error.to_string())?;
+async fn place_some(workers: &Workers) -> Result<usize, Fault> {
+    let waiting = workers.views.waiting_questions(BATCH_WORDINGS).await?;
     let count = waiting.len();
     for wording in waiting {
         let vector = workers.knowledge.meaning(wording.text.clone()).await?;
-        workers.views.place_question(wording, vector).await.map_err(|error| error.to_string())?;
+        workers.views.place_question(wording, vector).await?;
     }
     Ok(count)
 }

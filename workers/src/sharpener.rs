@@ -72,7 +72,7 @@ async fn sharpen(workers: &Workers, (organization, data_spec, index): Due) -> bo
     let model = match workers.knowledge.sharpen(organization, data_spec, &index.manifest).await {
         Ok(model) => model,
         Err(error) => {
-            tracing::error!(error, %data_spec, "an index could not be embedded again");
+            tracing::error!(%error, %data_spec, "an index could not be embedded again");
             return false;
         }
     };

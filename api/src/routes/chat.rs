@@ -136,7 +136,8 @@ pub(super) async fn whole(request: &Request, live: &LiveAnswer) -> Answer {
 
 pub(super) fn failed(code: &str, message: &str, live: &LiveAnswer) -> Problem {
     let code = Code::ALL.into_iter().find(|known| known.name() == code).unwrap_or(Code::InternalError);
-    Problem { details: Box::new(json!({"interactionId": live.id})), ..Problem::new(code, message) }
+    let problem = if code == Code::Unavailable { Problem::unavailable(message) } else { Problem::new(code, message) };
+    Problem { details: Box::new(json!({"interactionId": live.id})), ..problem }
 }
 
 /// What keeps an answer from being begun.

@@ -11,6 +11,7 @@ use twig_domain::{
     id::DataSpecId,
     organization::Scope,
 };
+use twig_knowledge::ConfigError;
 use twig_projections::{AsOf, Resource};
 
 use super::{as_of, object, optional_text, text, titled};
@@ -152,19 +153,22 @@ async fn store_config(request: &Request, kind: DataSpecType, given: Value, befor
     let knowledge = request.app.knowledge.clone();
     let before = before.cloned();
     let stored = request.app.blocking(move || knowledge.store_config(organization, kind, given, before.as_ref())).await?;
-    stored.map_err(|problem| match problem {
-        twig_knowledge::ConfigError::Fields(fields) => {
-            Problem::fields(fields.into_iter().map(|field| Field::new(format!("/config{}", field.pointer), field.reason)).collect())
-        }
-        twig_knowledge::ConfigError::Store(error) => Problem::internal(error),
-    })
+    stored.map_err(config_problem)
+}
+
+fn config_problem(error: ConfigError) -> Problem {
+    match error {
+        ConfigError::Fields(fields) => Problem::fields(fields.into_iter().map(|field| Field::new(format!("/config{}", field.pointer), field.reason)).collect()),
+        ConfigError::Store(fault) => Problem::fault(fault.cause()),
+        sealed @ ConfigError::Sealed(_) => Problem::internal(sealed),
+    }
 }
 
 /// Makes a stored data spec what a client sees: text inflated, secrets as `***`.
 pub(super) async fn show(request: &Request, body: &mut Value) -> Result<(), Problem> {
     let knowledge = request.app.knowledge.clone();
     let (kind, config) = (body["type"].clone(), body["config"].take());
-    body["config"] = request.app.blocking(move || knowledge.show_config(&kind, config)).await?.map_err(Problem::internal)?;
+    body["config"] = request.app.blocking(move || knowledge.show_config(&kind, config)).await?.map_err(config_problem)?;
     Ok(())
 }
 

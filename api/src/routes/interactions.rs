@@ -199,7 +199,7 @@ async fn read(request: Arc<Request>) -> Answer {
     };
     let mut found = found.ok_or_else(|| Problem::not_found(WHAT))?;
     if includes.contains(&"provenance") {
-        found.body["provenance"] = request.app.knowledge.provenance(organization, id).await.map_err(Problem::internal)?;
+        found.body["provenance"] = request.app.knowledge.provenance(organization, id).await.map_err(|fault| Problem::fault(fault.cause()))?;
     }
     if includes.contains(&"history") {
         found.body["feedbackHistory"] = request.app.views.feedback_history(organization, id).await?.into();

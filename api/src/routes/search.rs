@@ -80,7 +80,7 @@ pub(super) async fn run(request: &Request, body: &Value) -> Answer {
     let results = request.app.knowledge.search(request.org()?, asked).await.map_err(|error| match error {
         SearchError::AgentNotFound => Problem::not_found("The agent"),
         SearchError::View(error) => error.into(),
-        SearchError::Index(error) => Problem::internal(error),
+        SearchError::Index(fault) => Problem::fault(fault.cause()),
     })?;
     Ok(Reply::ok(&json!({"results": results, "latencyMs": started.elapsed().as_millis() as u64})))
 }

@@ -118,7 +118,7 @@ async fn index(knowledge: &Knowledge, spec: DataSpecId, published: &PublishedInd
     };
     let index = knowledge.index_under(spec, &published.manifest, model, progress).await;
     bar.finish_and_clear();
-    index
+    index.map_err(|fault| fault.to_string())
 }
 
 /// Names that no passage has count as passages that were not found, so they are told of.
