@@ -15,7 +15,7 @@ use twig_commands::{
     vault::{MasterKey, Vault},
 };
 use twig_generation::{ModelSettings, Models};
-use twig_knowledge::{Knowledge, KnowledgeSettings, SharedAnswers};
+use twig_knowledge::{Knowledge, KnowledgeSettings, SharedAnswers, StoredIndexes};
 use twig_projections::{ClickHouse, ClickHouseSink, Projector, Views, audit::Notary};
 use twig_sources::SourceSettings;
 
@@ -100,6 +100,17 @@ impl Node {
             StoreUrl::Sqlite(_) | StoreUrl::EventStore(_) => None,
             StoreUrl::Postgres(url) => Some(SharedAnswers::postgres(&url, self.clock.clone()).map_err(|error| error.to_string())?),
         };
+        let stored = match settings.searched_in()? {
+            None => None,
+            Some((url, must)) => match StoredIndexes::postgres(&url).map_err(|error| error.to_string())? {
+                Ok(stored) => Some(stored),
+                Err(reason) if must => return Err(format!("search_index is \"postgres\", and PostgreSQL can't be searched: {reason}")),
+                Err(reason) => {
+                    tracing::warn!("PostgreSQL can't be searched ({reason}): this node keeps the indexes in memory");
+                    None
+                }
+            },
+        };
         Ok(Knowledge::new(
             self.bus.clone(),
             self.views.clone(),
@@ -109,6 +120,7 @@ impl Node {
             models,
             knowledge,
             shared,
+            stored,
             runtime,
         ))
     }

@@ -95,6 +95,9 @@ pub struct Flags {
     pub embeddings: Option<String>,
     #[arg(long, global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub search_index: Option<String>,
+    #[arg(long, global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rerank_url: Option<String>,
     #[arg(long, global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -160,6 +163,7 @@ pub struct Settings {
     pub model_api_key: Option<String>,
     pub model_timeout_s: u64,
     pub embeddings: String,
+    pub search_index: String,
     #[serde(default)]
     pub rerank_url: Option<String>,
     #[serde(default)]
@@ -306,6 +310,7 @@ impl Settings {
             return Err(format!("crawl_requests_per_second is {}; allowed is more than 0, up to 1000", self.crawl_requests_per_second));
         }
         self.embedding_model().map(drop)?;
+        self.searched_in()?;
         self.reranker().map(drop)?;
         self.networks()?;
         if self.otlp_endpoint.as_deref().is_some_and(|text| !is_web_url(text)) {
@@ -382,6 +387,17 @@ impl Settings {
             "minilm" => Ok(Embeddings::MiniLm),
             name if name.contains(':') => Ok(Embeddings::Provider(name.to_owned())),
             other => Err(format!("embeddings is {other:?}; allowed are auto, static, minilm and provider:model")),
+        }
+    }
+
+    /// The database that indexes are searched in, where they are not in memory, and whether that is a must.
+    pub fn searched_in(&self) -> Result<Option<(String, bool)>, String> {
+        match (self.search_index.as_str(), self.beside_log()?) {
+            ("local", _) | ("auto", StoreUrl::Sqlite(_) | StoreUrl::EventStore(_)) => Ok(None),
+            ("auto", StoreUrl::Postgres(url)) => Ok(Some((url, false))),
+            ("postgres", StoreUrl::Postgres(url)) => Ok(Some((url, true))),
+            ("postgres", _) => Err("search_index is \"postgres\", which is allowed with a postgres:// events_url only".into()),
+            (other, _) => Err(format!("search_index is {other:?}; allowed are auto, local and postgres")),
         }
     }
 

@@ -15,13 +15,14 @@ use twig_generation::{
 };
 use twig_projections::ViewError;
 use twig_retrieval::{
-    AnswerOptions, Hit, Mode, Request, Retrieval, SpecIndex, Step, Strategy, Style, answer as quote, count_tokens, retrieve, retrieve_reranked_by,
-    rewrite_by_rules,
+    AnswerOptions, Hit, Mode, Request, Retrieval, Step, Strategy, Style, answer as quote, count_tokens, judged_by, retrieve, retrieve_reranked_by,
+    rewrite_by_rules, searches,
 };
 
 use crate::{
     Knowledge,
     fault::Fault,
+    indexes::Index,
     live::LiveAnswer,
     search::{Searched, source},
 };
@@ -138,32 +139,24 @@ impl Knowledge {
         };
         let searched = searched?;
         let second = |one: &&Searched| links.iter().any(|link| link.id == one.data_spec && link.tier > 1);
-        let first_tier: Vec<Arc<SpecIndex>> = searched.iter().filter(|one| !second(one)).map(|one| one.index.clone()).collect();
-        let second_tier: Vec<Arc<SpecIndex>> = searched.iter().filter(second).map(|one| one.index.clone()).collect();
-        let all: Vec<Arc<SpecIndex>> = searched.iter().map(|one| one.index.clone()).collect();
-        let vectors = self.question_vectors(query, &all).await;
+        let first_tier: Vec<Index> = searched.iter().filter(|one| !second(one)).map(|one| one.index.clone()).collect();
+        let second_tier: Vec<Index> = searched.iter().filter(second).map(|one| one.index.clone()).collect();
+        let vectors = self.question_vectors(query, searched.iter().map(|one| one.index.model()).collect()).await;
         let strategy = match asked.agent.rag_strategy {
             RagStrategy::Redwood => Strategy::Redwood,
             RagStrategy::Cedar => Strategy::Cedar,
             RagStrategy::Cypress => Strategy::Cypress,
         };
-        let (models, runtime) = (self.models.clone(), self.runtime.clone());
+        let (knowledge, models, runtime) = (self.clone(), self.models.clone(), self.runtime.clone());
         let (query, limit, min_score) = (query.to_owned(), asked.top_k.unwrap_or(asked.agent.top_k) as usize, asked.agent.min_score.map(|score| score as f32));
         let retrieval = tokio::task::spawn_blocking(move || {
-            let request = Request {
-                strategy,
-                query: &query,
-                first_tier: &first_tier,
-                second_tier: &second_tier,
-                vectors: &vectors,
-                mode: Mode::Hybrid,
-                limit,
-                min_score,
-            };
+            let tiers = knowledge.touched(&[first_tier, second_tier], &searches(strategy, &query, &vectors), judged_by(&query), Mode::Hybrid)?;
+            let request =
+                Request { strategy, query: &query, first_tier: &tiers[0], second_tier: &tiers[1], vectors: &vectors, mode: Mode::Hybrid, limit, min_score };
             let by_provider = |query: &str, texts: &[String]| runtime.block_on(models.rerank(query, texts)).map_err(|error| error.to_string());
-            if models.has_reranker() { retrieve_reranked_by(&request, &by_provider) } else { retrieve(&request) }
+            Ok::<_, Fault>(if models.has_reranker() { retrieve_reranked_by(&request, &by_provider) } else { retrieve(&request) })
         });
-        Ok((retrieval.await?, searched))
+        Ok((retrieval.await??, searched))
     }
 
     #[expect(clippy::too_many_arguments, reason = "one answer's parts, each used once")]

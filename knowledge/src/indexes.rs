@@ -1,11 +1,18 @@
 //! Indexes in memory: made from a manifest and the content store when first searched, and kept while there is room.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use moka::future::Cache;
-use twig_commands::content::{ContentError, sha256};
+use twig_commands::{
+    content::{ContentError, sha256},
+    database::StoreError,
+};
 use twig_domain::id::{DataSpecId, OrgId};
-use twig_retrieval::{BuiltIn, Passage, SpecIndex, embedding_texts};
+use twig_retrieval::{BuiltIn, Mode, Passage, Search, SpecIndex, StoredIndex, embedding_texts, touched};
 
 use crate::{Embeddings, Knowledge, fault::Fault, manifest::Manifest};
 
@@ -27,6 +34,23 @@ impl Default for Indexes {
         Self {
             indexes: Cache::builder().max_capacity(MAX_INDEX_BYTES).weigher(weigh).time_to_idle(UNUSED_FOR).build(),
             questions: Cache::builder().max_capacity(MAX_CACHED_QUESTIONS).build(),
+        }
+    }
+}
+
+/// An index that is searched.
+#[derive(Clone)]
+pub enum Index {
+    Memory(Arc<SpecIndex>),
+    Stored(StoredIndex),
+}
+
+impl Index {
+    #[must_use]
+    pub fn model(&self) -> String {
+        match self {
+            Self::Memory(index) => index.model.clone(),
+            Self::Stored(index) => index.model.clone(),
         }
     }
 }
@@ -55,6 +79,36 @@ impl Knowledge {
         made.map_err(Arc::unwrap_or_clone)
     }
 
+    /// One (data spec, manifest, model) where it is searched: in memory, or in the store of indexes, which gets it where it has it not.
+    pub(crate) async fn open_index(&self, spec: DataSpecId, manifest: &str, model: &str) -> Result<Index, Fault> {
+        let Some(store) = self.stored.clone() else { return Ok(Index::Memory(self.load_index(spec, manifest, model).await?)) };
+        let (find, manifest, model) = (store.clone(), manifest.to_owned(), model.to_owned());
+        let (known, manifest, model) =
+            tokio::task::spawn_blocking(move || Ok::<_, StoreError>((find.find(spec, &manifest, &model)?, manifest, model))).await??;
+        if let Some(known) = known {
+            return Ok(Index::Stored(known));
+        }
+        let made = self.make_index(spec, manifest.clone(), model).await?;
+        Ok(Index::Stored(tokio::task::spawn_blocking(move || store.put(spec, &manifest, &made)).await??))
+    }
+
+    /// What these searches touch of the indexes, tier by tier. It may block.
+    pub(crate) fn touched(&self, tiers: &[Vec<Index>], searches: &[Search], judged_by: &str, mode: Mode) -> Result<Vec<Vec<Arc<SpecIndex>>>, Fault> {
+        let Some(store) = &self.stored else {
+            let in_memory = |index: &Index| if let Index::Memory(index) = index { Some(index.clone()) } else { None };
+            return Ok(tiers.iter().map(|tier| tier.iter().filter_map(in_memory).collect()).collect());
+        };
+        let stored = |index: &Index| if let Index::Stored(index) = index { Some(index.clone()) } else { None };
+        let tiers: Vec<Vec<StoredIndex>> = tiers.iter().map(|tier| tier.iter().filter_map(stored).collect()).collect();
+        Ok(touched(store, &tiers, searches, judged_by, mode)?)
+    }
+
+    /// Drops stored indexes that are no longer searched.
+    pub async fn drop_unpublished_indexes(&self, published: Vec<(DataSpecId, String, String)>) -> Result<u64, Fault> {
+        let Some(store) = self.stored.clone() else { return Ok(0) };
+        Ok(tokio::task::spawn_blocking(move || store.keep_only(&published)).await??)
+    }
+
     async fn make_index(&self, spec: DataSpecId, manifest: String, model: String) -> Result<Arc<SpecIndex>, Fault> {
         let passages = self.passages(spec, &manifest).await?;
         let texts = embedding_texts(&model, &passages);
@@ -71,15 +125,12 @@ impl Knowledge {
     }
 
     /// The question's vector by each model that is searched. Where a provider fails, its indexes are searched by keywords alone.
-    pub async fn question_vectors(&self, question: &str, indexes: &[Arc<SpecIndex>]) -> HashMap<String, Vec<f32>> {
+    pub async fn question_vectors(&self, question: &str, models: BTreeSet<String>) -> HashMap<String, Vec<f32>> {
         let mut vectors = HashMap::new();
-        for index in indexes {
-            if vectors.contains_key(&index.model) {
-                continue;
-            }
-            match self.question_vector(question, &index.model).await {
-                Ok(vector) => drop(vectors.insert(index.model.clone(), vector.as_ref().clone())),
-                Err(error) => tracing::warn!(%error, model = index.model, "a question could not be embedded and is searched by its words alone"),
+        for model in models {
+            match self.question_vector(question, &model).await {
+                Ok(vector) => drop(vectors.insert(model, vector.as_ref().clone())),
+                Err(error) => tracing::warn!(%error, model, "a question could not be embedded and is searched by its words alone"),
             }
         }
         vectors
@@ -137,7 +188,7 @@ impl Knowledge {
             self.report_sharpening(organization, spec, manifest, number * EMBED_BATCH_PASSAGES, texts.len()).await?;
             self.embed(&model, batch.to_vec()).await?;
         }
-        self.load_index(spec, manifest, &model).await?;
+        self.open_index(spec, manifest, &model).await?;
         Ok(model)
     }
 

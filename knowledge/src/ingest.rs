@@ -276,7 +276,7 @@ impl Knowledge {
         reporter.at(RunStage::Index).await?;
         let (content, of) = (self.content.clone(), manifest.clone());
         let sha = tokio::task::spawn_blocking(move || of.store(&content)).await.map_err(internal)?.map_err(internal)?;
-        self.load_index(job.data_spec, &sha, &model).await.map_err(internal)?;
+        self.open_index(job.data_spec, &sha, &model).await.map_err(internal)?;
         self.views.set_documents(job.organization, job.data_spec, sha.clone(), manifest.rows()).await.map_err(internal)?;
         if model != self.last_model() {
             // Told from the step that ends the run, before the background job gets to it.

@@ -16,6 +16,7 @@ pub mod rehearse;
 mod replay;
 pub mod search;
 mod shared_answers;
+mod stored_indexes;
 
 use std::{
     collections::HashMap,
@@ -46,6 +47,7 @@ use indexes::Indexes;
 use live::{LiveAnswer, LiveAnswers};
 use manifest::ManifestError;
 pub use shared_answers::SharedAnswers;
+pub use stored_indexes::StoredIndexes;
 
 /// Which embedding model indexes stand on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +81,8 @@ pub struct Knowledge {
     pub(crate) settings: Arc<KnowledgeSettings>,
     pub(crate) policy: Arc<NetworkPolicy>,
     pub(crate) indexes: Indexes,
+    /// Where indexes are searched that are not in memory.
+    pub(crate) stored: Option<StoredIndexes>,
     pub(crate) runtime: tokio::runtime::Handle,
     answers: LiveAnswers,
     /// Where other nodes follow this one's answers.
@@ -98,6 +102,7 @@ impl Knowledge {
         models: Models,
         settings: KnowledgeSettings,
         shared: Option<SharedAnswers>,
+        stored: Option<StoredIndexes>,
         runtime: tokio::runtime::Handle,
     ) -> Self {
         let policy = ingest::policy(settings.sources.allow_networks.clone());
@@ -112,6 +117,7 @@ impl Knowledge {
             settings: Arc::new(settings),
             policy,
             indexes,
+            stored,
             runtime,
             answers: LiveAnswers::default(),
             shared,

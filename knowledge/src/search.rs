@@ -2,7 +2,6 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::sync::Arc;
 use twig_domain::{
     agent::AgentSettings,
     data_spec::PublishedIndex,
@@ -10,9 +9,9 @@ use twig_domain::{
     interaction::{Location, Source},
 };
 use twig_projections::ViewError;
-use twig_retrieval::{Hit, Mode, Query, SpecIndex, search};
+use twig_retrieval::{Hit, Mode, Query, Search, search};
 
-use crate::{Knowledge, fault::Fault};
+use crate::{Knowledge, fault::Fault, indexes::Index};
 
 const SNIPPET_CHARS: usize = 300;
 
@@ -50,7 +49,7 @@ pub enum SearchError {
 pub(crate) struct Searched {
     pub data_spec: DataSpecId,
     pub published: PublishedIndex,
-    pub index: Arc<SpecIndex>,
+    pub index: Index,
 }
 
 impl Knowledge {
@@ -63,25 +62,31 @@ impl Knowledge {
             ids = Some(ids.map_or(linked.clone(), |ids| ids.into_iter().filter(|id| linked.contains(id)).collect()));
         }
         let searched = self.searched(organization, ids, &request.tags).await?;
-        let indexes: Vec<Arc<SpecIndex>> = searched.into_iter().map(|one| one.index).collect();
-        let vectors = if request.mode == SearchMode::Keyword { Default::default() } else { self.question_vectors(&request.query, &indexes).await };
+        let indexes: Vec<Index> = searched.into_iter().map(|one| one.index).collect();
+        let models = indexes.iter().map(Index::model).collect();
+        let vectors = if request.mode == SearchMode::Keyword { Default::default() } else { self.question_vectors(&request.query, models).await };
         let mode = match request.mode {
             SearchMode::Hybrid => Mode::Hybrid,
             SearchMode::Vector => Mode::Vector,
             SearchMode::Keyword => Mode::Keyword,
         };
-        let hits = tokio::task::spawn_blocking(move || search(&indexes, &Query { text: &request.query, vectors: &vectors, mode, limit: request.top_k }));
-        let hits = hits.await.map_err(|error| SearchError::Index(error.into()))?;
+        let knowledge = self.clone();
+        let hits = tokio::task::spawn_blocking(move || {
+            let searches = [Search { text: request.query.clone(), vectors }];
+            let indexes = knowledge.touched(&[indexes], &searches, &request.query, mode)?.concat();
+            Ok::<_, Fault>(search(&indexes, &Query { text: &request.query, vectors: &searches[0].vectors, mode, limit: request.top_k }))
+        });
+        let hits = hits.await.map_err(|error| SearchError::Index(error.into()))?.map_err(SearchError::Index)?;
         let wanted = hits.iter().filter(|hit| request.min_score.is_none_or(|least| hit.score >= least));
         Ok(wanted.enumerate().filter_map(|(place, hit)| result(place, hit)).collect())
     }
 
-    /// The published indexes of these data specs that have one of the tags, in memory.
+    /// The published indexes of these data specs that have one of the tags.
     pub(crate) async fn searched(&self, organization: OrgId, ids: Option<Vec<DataSpecId>>, tags: &[String]) -> Result<Vec<Searched>, SearchError> {
         let mut searched = Vec::new();
         for (data_spec, published, own) in self.views.published_indexes(organization, ids).await? {
             if tags.is_empty() || own.iter().any(|tag| tags.contains(tag)) {
-                let index = self.load_index(data_spec, &published.manifest, &published.model).await.map_err(SearchError::Index)?;
+                let index = self.open_index(data_spec, &published.manifest, &published.model).await.map_err(SearchError::Index)?;
                 searched.push(Searched { data_spec, published, index });
             }
         }
@@ -90,11 +95,11 @@ impl Knowledge {
 }
 
 impl Knowledge {
-    /// These indexes, in memory.
+    /// These indexes.
     pub(crate) async fn loaded(&self, corpus: Vec<(DataSpecId, PublishedIndex)>) -> Result<Vec<Searched>, SearchError> {
         let mut searched = Vec::with_capacity(corpus.len());
         for (data_spec, published) in corpus {
-            let index = self.load_index(data_spec, &published.manifest, &published.model).await.map_err(SearchError::Index)?;
+            let index = self.open_index(data_spec, &published.manifest, &published.model).await.map_err(SearchError::Index)?;
             searched.push(Searched { data_spec, published, index });
         }
         Ok(searched)

@@ -12,3 +12,4 @@ mod nodes;
 #[path = "../webhooks/receiver.rs"]
 mod receiver;
 mod roles;
+mod search;

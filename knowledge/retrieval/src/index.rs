@@ -4,9 +4,11 @@
 //! a search over several indexes weighs a term by exactly the passages it searches and nothing leaks between those that are not searched together.
 
 mod build;
+mod part;
 mod vectors;
 
 use crate::passage::Passage;
+pub use part::{StoredIndex, StoredPassage, StoredTerm};
 use std::sync::Arc;
 pub(crate) use vectors::{Quantised, Vectors};
 
@@ -18,11 +20,15 @@ const TERM_BYTES: usize = 40;
 pub struct SpecIndex {
     pub model: String,
     pub(crate) passages: Vec<Arc<Passage>>,
+    /// How many passages the whole index has, of which this may be a part.
+    pub(crate) whole: usize,
     /// Sorted.
     pub(crate) terms: Vec<Box<str>>,
     /// Of term n: `postings[offsets[n]..offsets[n + 1]]`.
     pub(crate) offsets: Vec<u32>,
     pub(crate) postings: Vec<Posting>,
+    /// How many passages of the whole have term n.
+    pub(crate) frequencies: Vec<u32>,
     /// Weighted terms of each passage.
     pub(crate) lengths: Vec<f32>,
     pub(crate) total_length: f64,
@@ -73,6 +79,11 @@ impl SpecIndex {
         self.postings_at(id)
     }
 
+    /// How many passages of the whole index have the term.
+    pub(crate) fn frequency(&self, term: &str) -> usize {
+        self.terms.binary_search_by(|known| (**known).cmp(term)).map_or(0, |id| self.frequencies[id] as usize)
+    }
+
     fn postings_at(&self, id: usize) -> &[Posting] {
         &self.postings[self.offsets[id] as usize..self.offsets[id + 1] as usize]
     }
@@ -81,6 +92,6 @@ impl SpecIndex {
     pub(crate) fn terms_on(&self, first: u8) -> impl Iterator<Item = (&str, usize)> {
         let from = self.terms.partition_point(|term| term.as_bytes().first().copied().unwrap_or(0) < first);
         let own = self.terms[from..].iter().take_while(move |term| term.as_bytes().first() == Some(&first));
-        own.enumerate().map(move |(place, term)| (&**term, self.postings_at(from + place).len()))
+        own.enumerate().map(move |(place, term)| (&**term, self.frequencies[from + place] as usize))
     }
 }

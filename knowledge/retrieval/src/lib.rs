@@ -12,13 +12,15 @@ mod model;
 mod passage;
 mod reader;
 mod search;
+mod stored;
 mod strategy;
 mod terms;
 
 pub use answerable::{Confidence, confidence};
 pub use extractive::{AnswerOptions, Extracted, Style, answer};
-pub use index::SpecIndex;
+pub use index::{SpecIndex, StoredIndex, StoredPassage, StoredTerm};
 pub use model::{BuiltIn, ModelError, count_tokens};
 pub use passage::{Passage, embedding_text, embedding_texts};
 pub use search::{Hit, Mode, Query, search};
-pub use strategy::{ProviderReranker, Request, Retrieval, Step, Strategy, Turn, retrieve, retrieve_reranked_by, rewrite_by_rules};
+pub use stored::{IndexStore, Search, touched};
+pub use strategy::{ProviderReranker, Request, Retrieval, Step, Strategy, Turn, judged_by, retrieve, retrieve_reranked_by, rewrite_by_rules, searches};

@@ -14,7 +14,7 @@ use crate::{
     passage::Passage,
     reader::Reading,
 };
-pub(crate) use keyword::Keywords;
+pub(crate) use keyword::{Keywords, searched_terms};
 use serde::Deserialize;
 use std::{
     collections::{HashMap, HashSet},
@@ -116,15 +116,9 @@ fn score(mode: Mode, hits: &mut [Hit]) {
 
 /// The union of the best by keywords and the best by vectors of each model, fused and sorted.
 fn candidates<'a>(indexes: &'a [Arc<SpecIndex>], query: &Query<'_>, keywords: &Keywords) -> Vec<Candidate<'a>> {
-    let by_words = |index: &Arc<SpecIndex>| if query.mode == Mode::Vector { Vec::new() } else { keywords.scores(index) };
-    let bm25: Vec<Vec<f32>> = indexes.iter().map(by_words).collect();
+    let bm25: Vec<Vec<f32>> = if query.mode == Mode::Vector { vec![Vec::new(); indexes.len()] } else { keywords.all_scores(indexes) };
     let vectors: Vec<Option<(&Vectors, Quantised)>> = indexes.iter().map(|index| quantised(index, query)).collect();
-    let mut found: HashSet<(usize, u32)> = HashSet::new();
-    let mut top = Top::new(POOL, 0.0);
-    for (index, scores) in bm25.iter().enumerate() {
-        top.offer(index, (0u32..).zip(scores.iter().copied()));
-    }
-    found.extend(top.places());
+    let mut found: HashSet<(usize, u32)> = best(&bm25).into_iter().collect();
     let models: HashSet<&str> = indexes.iter().map(|index| index.model.as_str()).collect();
     let mut groups = Vec::new();
     for model in models {
@@ -143,6 +137,19 @@ fn candidates<'a>(indexes: &'a [Arc<SpecIndex>], query: &Query<'_>, keywords: &K
         Candidate { index, passage, model: &indexes[index].model, cosine, keyword, fused: 0.0 }
     });
     fuse::fuse(gathered.collect(), &groups)
+}
+
+/// Which passages of which index words find first.
+pub(crate) fn best_by_words(indexes: &[Arc<SpecIndex>], keywords: &Keywords) -> Vec<(usize, u32)> {
+    best(&keywords.all_scores(indexes))
+}
+
+fn best(bm25: &[Vec<f32>]) -> Vec<(usize, u32)> {
+    let mut top = Top::new(POOL, 0.0);
+    for (index, scores) in bm25.iter().enumerate() {
+        top.offer(index, (0u32..).zip(scores.iter().copied()));
+    }
+    top.places()
 }
 
 fn quantised<'a>(index: &'a SpecIndex, query: &Query<'_>) -> Option<(&'a Vectors, Quantised)> {

@@ -11,9 +11,9 @@ use crate::{
     model::BuiltIn,
     reader::{self, HITS_READ},
     search::{Hit, Keywords, Mode, Query, search_judged},
+    stored::Search,
 };
-pub(crate) use rewrite::judged_by;
-pub use rewrite::{Turn, rewrite_by_rules};
+pub use rewrite::{Turn, judged_by, rewrite_by_rules};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{collections::HashMap, sync::Arc};
@@ -29,6 +29,14 @@ pub enum Strategy {
     Cedar,
     /// Cedar's query and variants of it, tiers apart, fused, then sorted anew by a reranker.
     Cypress,
+}
+
+/// What a strategy searches for, for a query.
+#[must_use]
+pub fn searches(strategy: Strategy, query: &str, vectors: &HashMap<String, Vec<f32>>) -> Vec<Search> {
+    let variants = if strategy == Strategy::Cypress { cypress::by_rules(query) } else { Vec::new() };
+    let variants = variants.into_iter().map(|text| Search { vectors: cypress::vectors_of(vectors, &text), text });
+    std::iter::once(Search { text: query.to_owned(), vectors: vectors.clone() }).chain(variants).collect()
 }
 
 /// One step of a strategy, for the record: `expand`, `search`, `fuse`, `rerank`, `read`, `decide`.

@@ -1,7 +1,7 @@
 //! `twig eval retrieval`: every mode on every model, side by side.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     path::PathBuf,
     sync::Arc,
     time::Instant,
@@ -142,7 +142,7 @@ async fn measure(knowledge: &Knowledge, index: &Arc<SpecIndex>, asked: &[Asked],
     let (mut all, mut times) = (Vec::with_capacity(asked.len()), Vec::with_capacity(asked.len()));
     for asked in asked {
         let started = Instant::now();
-        let vectors = if mode == Mode::Keyword { HashMap::new() } else { knowledge.question_vectors(&asked.text, std::slice::from_ref(index)).await };
+        let vectors = if mode == Mode::Keyword { HashMap::new() } else { knowledge.question_vectors(&asked.text, BTreeSet::from([index.model.clone()])).await };
         if mode != Mode::Keyword && vectors.is_empty() {
             return Err(format!("the question {:?} could not be embedded by {}", asked.text, index.model));
         }

@@ -48,6 +48,8 @@ pub(super) fn build(model: &str, passages: Vec<Passage>, vectors: &[Vec<f32>]) -
     offsets.push(u32::try_from(postings.len()).expect("an index has fewer than four billion postings"));
     SpecIndex {
         model: model.to_owned(),
+        whole: passages.len(),
+        frequencies: offsets.windows(2).map(|pair| pair[1] - pair[0]).collect(),
         fingerprints: passages.iter().map(fingerprint).collect(),
         total_length: lengths.iter().map(|&length| f64::from(length)).sum(),
         vectors: Vectors::new(vectors, passages.iter().map(|passage| pieces(model, passage).len())),

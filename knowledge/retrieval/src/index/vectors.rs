@@ -28,6 +28,7 @@ struct Signs {
 const ROWS_COMPARED_IN_FULL: usize = 8_192;
 /// Of more rows, this many are: enough that the best ten of the whole are among them (measured in `examples/measure`).
 const ROWS_CHOSEN_BY_SIGNS: usize = 2_048;
+const SCALE_BYTES: usize = size_of::<f32>();
 const BITS_OF_A_WORD: usize = u64::BITS as usize;
 
 /// A query as the rows are stored.
@@ -63,6 +64,47 @@ impl Vectors {
         Some(Self { dimension, values, scales, firsts, signs })
     }
 
+    /// A passage's rows, each behind its scale.
+    pub(crate) fn to_bytes(&self, passage: u32) -> Vec<u8> {
+        let row = |row: usize| self.scales[row].to_le_bytes().into_iter().chain(self.row(row).iter().map(|value| value.to_le_bytes()[0]));
+        self.rows(passage).flat_map(row).collect()
+    }
+
+    /// What `to_bytes` gave of each passage. None where there is nothing, or something else.
+    pub(crate) fn of_bytes<'a>(dimension: usize, passages: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
+        let mut vectors = Self { dimension, values: Vec::new(), scales: Vec::new(), firsts: vec![0], signs: None };
+        for bytes in passages {
+            let rows = bytes.chunks_exact(SCALE_BYTES + dimension);
+            if dimension == 0 || !rows.remainder().is_empty() {
+                return None;
+            }
+            for row in rows {
+                let (scale, values) = row.split_first_chunk::<SCALE_BYTES>()?;
+                vectors.scales.push(f32::from_le_bytes(*scale));
+                vectors.values.extend(values.iter().map(|value| i8::from_le_bytes([*value])));
+            }
+            vectors.firsts.push(u32::try_from(vectors.scales.len()).ok()?);
+        }
+        Some(vectors)
+    }
+
+    /// A passage's rows as they count, in numbers.
+    pub(crate) fn directions(&self, passage: u32) -> Vec<Vec<f32>> {
+        self.rows(passage).map(|row| self.row(row).iter().map(|value| f32::from(*value) * self.scales[row]).collect()).collect()
+    }
+
+    fn rows(&self, passage: u32) -> std::ops::Range<usize> {
+        self.firsts[passage as usize] as usize..self.firsts[passage as usize + 1] as usize
+    }
+
+    fn row(&self, row: usize) -> &[i8] {
+        &self.values[row * self.dimension..(row + 1) * self.dimension]
+    }
+
+    pub(crate) fn dimension(&self) -> usize {
+        self.dimension
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         let signs = self.signs.as_ref().map_or(0, |signs| signs.words.len() * size_of::<u64>() + signs.passages.len() * size_of::<u32>());
         self.values.len() + (self.scales.len() + self.firsts.len()) * size_of::<f32>() + signs
@@ -86,11 +128,10 @@ impl Vectors {
     }
 
     pub(crate) fn cosine(&self, query: &Quantised, passage: u32) -> f32 {
-        let rows = self.firsts[passage as usize] as usize..self.firsts[passage as usize + 1] as usize;
         let mut products = [0.0; 1];
         let mut nearest = f32::NEG_INFINITY;
-        for row in rows {
-            scan(&self.values[row * self.dimension..(row + 1) * self.dimension], &query.values, &mut products);
+        for row in self.rows(passage) {
+            scan(self.row(row), &query.values, &mut products);
             nearest = nearest.max(products[0] * self.scales[row] * query.scale);
         }
         nearest

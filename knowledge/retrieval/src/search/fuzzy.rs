@@ -8,13 +8,15 @@ const LEAST_LETTERS: usize = 4;
 /// From here on a word may have two mistakes.
 const LETTERS_FOR_TWO: usize = 8;
 
-/// The term nearest to a word's own. Only asked for words that no passage has, so that a word spelt right is never bent; one of other letters than a to z is
+/// How many mistakes a word may have. Only asked for words that no passage has, so that a word spelt right is never bent; one of other letters than a to z is
 /// left alone, and so is one that the language has.
-pub(super) fn nearest(indexes: &[Arc<SpecIndex>], written: &str, word: &str) -> Option<String> {
-    if word.len() < LEAST_LETTERS || is_known_word(written) || !word.bytes().all(|byte| byte.is_ascii_lowercase()) {
-        return None;
-    }
-    let most = if word.len() >= LETTERS_FOR_TWO { 2 } else { 1 };
+pub(super) fn mistakes(written: &str, term: &str) -> Option<usize> {
+    let may_be_mended = term.len() >= LEAST_LETTERS && !is_known_word(written) && term.bytes().all(|byte| byte.is_ascii_lowercase());
+    may_be_mended.then_some(if term.len() >= LETTERS_FOR_TWO { 2 } else { 1 })
+}
+
+/// The term nearest to a word's own, within so many mistakes.
+pub(super) fn nearest(indexes: &[Arc<SpecIndex>], word: &str, most: usize) -> Option<String> {
     let mut best: Option<(usize, std::cmp::Reverse<usize>, &str)> = None;
     for (term, passages) in indexes.iter().flat_map(|index| index.terms_on(word.as_bytes()[0])) {
         if term.len().abs_diff(word.len()) <= most

@@ -28,17 +28,16 @@ struct Weighed {
     idf: f32,
     worth: f32,
     importance: f32,
+    /// Where no passage has it as written: in how many letters the word may be mistaken.
+    mistakes: Option<usize>,
+    term_as_written: String,
 }
 
 impl Keywords {
     pub(crate) fn new(indexes: &[Arc<SpecIndex>], text: &str) -> Self {
-        let passages: usize = indexes.iter().map(|index| index.len()).sum();
+        let passages: usize = indexes.iter().map(|index| index.whole).sum();
         let total: f64 = indexes.iter().map(|index| index.total_length).sum();
-        let mut terms = terms::query_terms(text);
-        if terms.iter().any(|term| !terms::is_stop_word(&term.word)) {
-            terms.retain(|term| !terms::is_stop_word(&term.word));
-        }
-        let terms = terms.into_iter().map(|term| weigh(indexes, &term, passages)).collect();
+        let terms = searched_terms(text).into_iter().map(|term| weigh(indexes, &term, passages)).collect();
         #[expect(clippy::cast_possible_truncation, reason = "an average length is small")]
         let average_length = if passages == 0 { 1.0 } else { ((total / passages as f64) as f32).max(1.0) };
         Self { terms, average_length }
@@ -49,8 +48,12 @@ impl Keywords {
         self.terms.iter().filter(|term| term.term.is_some()).map(|term| term.idf * term.worth * (K1 + 1.0)).sum()
     }
 
-    pub(super) fn scores(&self, index: &SpecIndex) -> Vec<f32> {
-        let mut scores = vec![0.0; index.len()];
+    pub(super) fn all_scores(&self, indexes: &[Arc<SpecIndex>]) -> Vec<Vec<f32>> {
+        indexes.iter().map(|index| self.scores(index)).collect()
+    }
+
+    fn scores(&self, index: &SpecIndex) -> Vec<f32> {
+        let mut scores = vec![0.0; index.lengths.len()];
         let inverse_average = 1.0 / self.average_length;
         for weighed in &self.terms {
             let Some(term) = &weighed.term else { continue };
@@ -63,6 +66,16 @@ impl Keywords {
             }
         }
         scores
+    }
+
+    /// The terms that no passage has as they are written, where they may be mistaken, with the most mistakes that are mended.
+    pub(crate) fn misspelt(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.terms.iter().filter_map(|term| Some((term.term_as_written.as_str(), term.mistakes?)))
+    }
+
+    /// The terms that passages have, mended ones as they were mended.
+    pub(crate) fn found(&self) -> impl Iterator<Item = &str> {
+        self.terms.iter().filter_map(|term| term.term.as_deref())
     }
 
     /// The words that stand in no passage, nor any that they could be misspelt from.
@@ -86,6 +99,15 @@ impl Keywords {
     }
 }
 
+/// The terms that a text is searched by.
+pub(crate) fn searched_terms(text: &str) -> Vec<terms::Term> {
+    let mut terms = terms::query_terms(text);
+    if terms.iter().any(|term| !terms::is_stop_word(&term.word)) {
+        terms.retain(|term| !terms::is_stop_word(&term.word));
+    }
+    terms
+}
+
 fn has(postings: &[Posting], passage: u32) -> bool {
     postings.binary_search_by_key(&passage, |posting| posting.passage).is_ok()
 }
@@ -97,16 +119,17 @@ fn weigh(indexes: &[Arc<SpecIndex>], term: &terms::Term, passages: usize) -> Wei
     let mut frequency = frequency(indexes, &term.term);
     let mut found = Some(term.term.clone());
     let mut worth = if whole { WHOLE_WORTH } else { 1.0 };
+    let mistakes = if frequency == 0 && !whole { fuzzy::mistakes(&term.word, &term.term) } else { None };
     if frequency == 0 {
-        found = if whole { None } else { fuzzy::nearest(indexes, &term.word, &term.term) };
+        found = mistakes.and_then(|most| fuzzy::nearest(indexes, &term.term, most));
         worth *= MENDED_WORTH;
         frequency = found.as_ref().map_or(0, |found| self::frequency(indexes, found));
     }
-    Weighed { word: term.word.clone(), term: found, idf: idf(passages, frequency), worth, importance }
+    Weighed { word: term.word.clone(), term: found, idf: idf(passages, frequency), worth, importance, mistakes, term_as_written: term.term.clone() }
 }
 
 fn frequency(indexes: &[Arc<SpecIndex>], term: &str) -> usize {
-    indexes.iter().map(|index| index.postings_of(term).len()).sum()
+    indexes.iter().map(|index| index.frequency(term)).sum()
 }
 
 fn idf(passages: usize, with_term: usize) -> f32 {

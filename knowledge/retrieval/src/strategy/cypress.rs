@@ -33,7 +33,7 @@ pub(super) fn run(request: &Request<'_>, reranker: Option<&ProviderReranker<'_>>
         }
         join(&mut fused, search_step(request, tier, request.query, request.vectors, CANDIDATES, steps), worth);
         for variant in &variants {
-            let vectors = vectors_of(request, variant);
+            let vectors = vectors_of(request.vectors, variant);
             join(&mut fused, search_step(request, tier, variant, &vectors, CANDIDATES, steps), worth * VARIANT_WORTH);
         }
     }
@@ -44,16 +44,16 @@ pub(super) fn run(request: &Request<'_>, reranker: Option<&ProviderReranker<'_>>
 }
 
 /// A variant means what the query means: where a model is not inside, the query's own vector serves.
-fn vectors_of(request: &Request<'_>, variant: &str) -> HashMap<String, Vec<f32>> {
+pub(super) fn vectors_of(vectors: &HashMap<String, Vec<f32>>, variant: &str) -> HashMap<String, Vec<f32>> {
     let vector = |(name, own): (&String, &Vec<f32>)| {
         let built_in = BuiltIn::by_name(name).filter(|model| *model == BuiltIn::Static);
         (name.clone(), built_in.map_or_else(|| own.clone(), |model| model.embed_query(variant)))
     };
-    request.vectors.iter().map(vector).collect()
+    vectors.iter().map(vector).collect()
 }
 
 /// The bare words of the subject, the most telling first.
-fn by_rules(query: &str) -> Vec<String> {
+pub(super) fn by_rules(query: &str) -> Vec<String> {
     let mut words = terms::query_terms(query);
     words.retain(|term| !term.term.starts_with(terms::WHOLE) && !terms::is_stop_word(&term.word));
     words.sort_by(|a, b| importance(&b.word).total_cmp(&importance(&a.word)));

@@ -53,7 +53,8 @@ pub fn rewrite_by_rules(turns: &[Turn], question: &str) -> String {
 }
 
 /// The words an answer must cover: the question's own where it has any of its own, so that the turns before cannot vouch for it.
-pub(crate) fn judged_by(query: &str) -> &str {
+#[must_use]
+pub fn judged_by(query: &str) -> &str {
     match query.rsplit_once(CARRIED) {
         Some((question, _)) if !subject_words(question).is_empty() => question,
         _ => query,
