@@ -10,8 +10,9 @@ use twig_commands::{
     bus::CommandBus,
     clock::Clock,
     content::ContentStore,
+    database::DatabaseUrl,
     idempotency::Idempotency,
-    log::{BesideLog, EventLog},
+    log::EventLog,
     vault::{MasterKey, Vault},
 };
 use twig_generation::{ModelSettings, Models};
@@ -19,7 +20,7 @@ use twig_knowledge::{Knowledge, KnowledgeSettings, SharedAnswers, StoredIndexes}
 use twig_projections::{ClickHouse, ClickHouseSink, Projector, Views, audit::Notary};
 use twig_sources::SourceSettings;
 
-use crate::settings::{Settings, StoreUrl};
+use crate::settings::{EventsUrl, Settings};
 
 pub struct Node {
     pub clock: Clock,
@@ -38,25 +39,22 @@ impl Node {
         fs::create_dir_all(&settings.data_dir).map_err(|error| format!("the data folder {} can't be made: {error}", settings.data_dir.display()))?;
         let clock = Clock::system(settings.dev_clock_offset_s);
         let beside = settings.beside_log()?;
-        let log = match (settings.events()?, &beside) {
-            (StoreUrl::Sqlite(file), _) => EventLog::open(&file, clock.clone()),
-            (StoreUrl::Postgres(url), _) => EventLog::postgres(&url, clock.clone()),
-            (StoreUrl::EventStore(url), StoreUrl::Sqlite(file)) => EventLog::eventstore(&url, &BesideLog::Sqlite(file.clone()), clock.clone()),
-            (StoreUrl::EventStore(url), StoreUrl::Postgres(beside)) => EventLog::eventstore(&url, &BesideLog::Postgres(beside.clone()), clock.clone()),
-            (StoreUrl::EventStore(_), StoreUrl::EventStore(_)) => unreachable!("what stands beside a log is in a database"),
+        let log = match settings.events()? {
+            EventsUrl::Database(DatabaseUrl::Sqlite(file)) => EventLog::open(&file, clock.clone()),
+            EventsUrl::Database(DatabaseUrl::Postgres(url)) => EventLog::postgres(&url, clock.clone()),
+            EventsUrl::EventStore(url) => EventLog::eventstore(&url, &beside, clock.clone()),
         };
         let log = log.map_err(|error| format!("the event log can't be opened: {error}"))?;
         let vault = Vault::open(log.database(), master_key(settings)?).map_err(|error| error.to_string())?;
         let clickhouse = settings.clickhouse_url.as_deref().map(ClickHouse::at).transpose().map_err(|error| format!("clickhouse_url: {error}"))?;
         let views = match settings.views()? {
-            StoreUrl::Sqlite(file) => Views::open(&file, log.clone()),
-            StoreUrl::Postgres(url) => Views::postgres(&url, log.clone()),
-            StoreUrl::EventStore(_) => unreachable!("settings allow no such views"),
+            DatabaseUrl::Sqlite(file) => Views::open(&file, log.clone()),
+            DatabaseUrl::Postgres(url) => Views::postgres(&url, log.clone()),
         };
         let views = views.map_err(|error| error.to_string())?.with_clickhouse(clickhouse);
         let content = match &beside {
-            StoreUrl::Postgres(url) => ContentStore::postgres(url),
-            _ => ContentStore::open(&settings.file("content.db")),
+            DatabaseUrl::Postgres(url) => ContentStore::postgres(url),
+            DatabaseUrl::Sqlite(_) => ContentStore::open(&settings.file("content.db")),
         };
         let content = content.map_err(|error| error.to_string())?;
         let idempotency = Idempotency::new(log.database(), vault.clone());
@@ -97,8 +95,8 @@ impl Node {
         };
         let runtime = tokio::runtime::Handle::current();
         let shared = match settings.beside_log()? {
-            StoreUrl::Sqlite(_) | StoreUrl::EventStore(_) => None,
-            StoreUrl::Postgres(url) => Some(SharedAnswers::postgres(&url, self.clock.clone()).map_err(|error| error.to_string())?),
+            DatabaseUrl::Sqlite(_) => None,
+            DatabaseUrl::Postgres(url) => Some(SharedAnswers::postgres(&url, self.clock.clone()).map_err(|error| error.to_string())?),
         };
         let stored = match settings.searched_in()? {
             None => None,

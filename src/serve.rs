@@ -18,13 +18,16 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use twig_api::{App, RefusalCounter, limits::RateLimiter};
-use twig_commands::{database::Database, ids::random_bytes};
+use twig_commands::{
+    database::{Database, DatabaseUrl},
+    ids::random_bytes,
+};
 use twig_projections::{Deliveries, ViewError};
 use twig_workers::{WebhookTargets, Workers, deliverer::Deliverer, eraser::Eraser};
 
 use crate::{
     node::{Node, hold},
-    settings::{Role, Settings, StoreUrl},
+    settings::{Role, Settings},
 };
 
 /// How long streams and batches may take to end after SIGTERM.
@@ -42,7 +45,7 @@ where
     let (roles, beside) = (settings.roles()?, settings.beside_log()?);
     let does = |role| roles.contains(&role);
     // A data folder has one process that serves; a database may have many.
-    let alone = matches!(beside, StoreUrl::Sqlite(_));
+    let alone = matches!(beside, DatabaseUrl::Sqlite(_));
     let _lock = if alone { Some(hold(&settings.data_dir)?) } else { None };
     let node = Node::open(&settings)?;
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder().ok();
@@ -202,10 +205,10 @@ async fn deliveries(settings: &Settings, node: &Node) -> Result<Deliveries, View
     }
 }
 
-fn limiter(settings: &Settings, beside: &StoreUrl) -> Result<RateLimiter, String> {
+fn limiter(settings: &Settings, beside: &DatabaseUrl) -> Result<RateLimiter, String> {
     let opened = match beside {
-        StoreUrl::Postgres(url) => RateLimiter::postgres(url).map_err(|error| error.to_string()),
-        _ => RateLimiter::open(&settings.file("limits.db")).map_err(|error| error.to_string()),
+        DatabaseUrl::Postgres(url) => RateLimiter::postgres(url).map_err(|error| error.to_string()),
+        DatabaseUrl::Sqlite(_) => RateLimiter::open(&settings.file("limits.db")).map_err(|error| error.to_string()),
     };
     opened.map_err(|error| format!("the rate limits can't be opened: {error}"))
 }

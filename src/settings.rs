@@ -7,6 +7,7 @@ use figment::{
     providers::{Env, Format, Serialized, Toml},
 };
 use serde::{Deserialize, Serialize};
+use twig_commands::database::DatabaseUrl;
 use twig_commands::log::HAS_EVENTSTOREDB;
 use twig_domain::data_spec::RunStage;
 use twig_generation::RerankerSettings;
@@ -216,12 +217,10 @@ impl Role {
     }
 }
 
-/// Where a store is.
+/// Where the event log is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoreUrl {
-    Sqlite(PathBuf),
-    Postgres(String),
-    /// For the event log only.
+pub enum EventsUrl {
+    Database(DatabaseUrl),
     EventStore(String),
 }
 
@@ -273,10 +272,10 @@ impl Settings {
         }
         let roles = self.roles()?;
         let events = self.events()?;
-        if matches!(events, StoreUrl::EventStore(_)) && !HAS_EVENTSTOREDB {
+        if matches!(events, EventsUrl::EventStore(_)) && !HAS_EVENTSTOREDB {
             return Err("events_url names EventStoreDB, but this build has none (its feature `eventstoredb` is off)".into());
         }
-        if let (StoreUrl::Sqlite(_), false) = (self.beside_log()?, roles == Role::ALL) {
+        if let (DatabaseUrl::Sqlite(_), false) = (self.beside_log()?, roles == Role::ALL) {
             return Err("role is not all; what stands in SQLite has one process that serves: set events_url and views_url to postgres://…".into());
         }
         if std::mem::discriminant(&self.beside_log()?) != std::mem::discriminant(&self.views()?) {
@@ -294,7 +293,7 @@ impl Settings {
         if !(1..=MAX_KAFKA_PARTITIONS).contains(&self.kafka_partitions) {
             return Err(format!("kafka_partitions is {}; allowed is 1 to {MAX_KAFKA_PARTITIONS}", self.kafka_partitions));
         }
-        if self.kafka_brokers.is_some() && !matches!(events, StoreUrl::Postgres(_)) {
+        if self.kafka_brokers.is_some() && !matches!(events, EventsUrl::Database(DatabaseUrl::Postgres(_))) {
             return Err("kafka_brokers is allowed with events_url and views_url on PostgreSQL only".into());
         }
         if !self.dev && (self.dev_clock_offset_s != 0 || self.dev_stall_stage.is_some()) {
@@ -344,34 +343,34 @@ impl Settings {
         })
     }
 
-    pub fn events(&self) -> Result<StoreUrl, String> {
+    pub fn events(&self) -> Result<EventsUrl, String> {
         self.store("events_url", self.events_url.as_deref(), "events.db")
     }
 
-    pub fn views(&self) -> Result<StoreUrl, String> {
+    pub fn views(&self) -> Result<DatabaseUrl, String> {
         match self.store("views_url", self.views_url.as_deref(), "views.db")? {
-            StoreUrl::EventStore(_) => Err("views_url names EventStoreDB; allowed are sqlite:FILE and postgres://USER:PASSWORD@HOST:PORT/DATABASE".into()),
-            views => Ok(views),
+            EventsUrl::EventStore(_) => Err("views_url names EventStoreDB; allowed are sqlite:FILE and postgres://USER:PASSWORD@HOST:PORT/DATABASE".into()),
+            EventsUrl::Database(views) => Ok(views),
         }
     }
 
     /// Where all else stands that can't be made again: keys, contents, deliveries. With the events; where those are in EventStoreDB, which keeps nothing
     /// but events, in a file of its own, or in the database of the views.
-    pub fn beside_log(&self) -> Result<StoreUrl, String> {
+    pub fn beside_log(&self) -> Result<DatabaseUrl, String> {
         match (self.events()?, self.views()?) {
-            (StoreUrl::EventStore(_), StoreUrl::Sqlite(_)) => Ok(StoreUrl::Sqlite(self.file("keys.db"))),
-            (StoreUrl::EventStore(_), views) => Ok(views),
-            (events, _) => Ok(events),
+            (EventsUrl::EventStore(_), DatabaseUrl::Sqlite(_)) => Ok(DatabaseUrl::Sqlite(self.file("keys.db"))),
+            (EventsUrl::EventStore(_), views) => Ok(views),
+            (EventsUrl::Database(events), _) => Ok(events),
         }
     }
 
-    fn store(&self, name: &str, given: Option<&str>, file: &str) -> Result<StoreUrl, String> {
+    fn store(&self, name: &str, given: Option<&str>, file: &str) -> Result<EventsUrl, String> {
         match given {
-            None => Ok(StoreUrl::Sqlite(self.file(file))),
-            Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => Ok(StoreUrl::Postgres(url.to_owned())),
-            Some(url) if url.split_once("://").is_some_and(|(scheme, _)| EVENT_STORE_SCHEMES.contains(&scheme)) => Ok(StoreUrl::EventStore(url.to_owned())),
+            None => Ok(EventsUrl::Database(DatabaseUrl::Sqlite(self.file(file)))),
+            Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => Ok(EventsUrl::Database(DatabaseUrl::Postgres(url.to_owned()))),
+            Some(url) if url.split_once("://").is_some_and(|(scheme, _)| EVENT_STORE_SCHEMES.contains(&scheme)) => Ok(EventsUrl::EventStore(url.to_owned())),
             Some(url) => match url.strip_prefix("sqlite:") {
-                Some(path) if !path.is_empty() => Ok(StoreUrl::Sqlite(path.strip_prefix("//").unwrap_or(path).into())),
+                Some(path) if !path.is_empty() => Ok(EventsUrl::Database(DatabaseUrl::Sqlite(path.strip_prefix("//").unwrap_or(path).into()))),
                 // A URL may hold a password: it is not shown.
                 _ => Err(format!(
                     "{name} is not valid; allowed are sqlite:FILE, postgres://USER:PASSWORD@HOST:PORT/DATABASE and, for events_url, esdb://HOST:PORT"
@@ -393,9 +392,9 @@ impl Settings {
     /// The database that indexes are searched in, where they are not in memory, and whether that is a must.
     pub fn searched_in(&self) -> Result<Option<(String, bool)>, String> {
         match (self.search_index.as_str(), self.beside_log()?) {
-            ("local", _) | ("auto", StoreUrl::Sqlite(_) | StoreUrl::EventStore(_)) => Ok(None),
-            ("auto", StoreUrl::Postgres(url)) => Ok(Some((url, false))),
-            ("postgres", StoreUrl::Postgres(url)) => Ok(Some((url, true))),
+            ("local", _) | ("auto", DatabaseUrl::Sqlite(_)) => Ok(None),
+            ("auto", DatabaseUrl::Postgres(url)) => Ok(Some((url, false))),
+            ("postgres", DatabaseUrl::Postgres(url)) => Ok(Some((url, true))),
             ("postgres", _) => Err("search_index is \"postgres\", which is allowed with a postgres:// events_url only".into()),
             (other, _) => Err(format!("search_index is {other:?}; allowed are auto, local and postgres")),
         }

@@ -11,12 +11,12 @@ use std::{
 use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
 
-use twig_commands::database::{Database, PostgresPool, StoreError};
+use twig_commands::database::{Database, DatabaseUrl, PostgresPool, StoreError};
 
 use super::{records, say};
 use crate::{
     node::writable,
-    settings::{Settings, StoreUrl},
+    settings::{EventsUrl, Settings},
 };
 
 const REACH_TIMEOUT: Duration = Duration::from_secs(3);
@@ -25,21 +25,23 @@ const REACH_TIMEOUT: Duration = Duration::from_secs(3);
 pub fn doctor(settings: &Settings, as_json: bool) -> Result<(), String> {
     let mut findings = vec![folder(&settings.data_dir)];
     match (settings.events()?, settings.views()?) {
-        (StoreUrl::Sqlite(events), StoreUrl::Sqlite(views)) => {
+        (EventsUrl::Database(DatabaseUrl::Sqlite(events)), DatabaseUrl::Sqlite(views)) => {
             let restore = "restore it from a backup: `twig restore FILE --force`";
             findings.push(("events.db", check(&events, restore)));
             findings.push(("content.db", check(&settings.file("content.db"), restore)));
             findings.push(("views.db", check(&views, "start the server: views are made again from the event log")));
         }
         (events, views) => {
-            for (store, url) in [("events_url", events), ("views_url", views)] {
+            for (store, url) in [("events_url", events), ("views_url", EventsUrl::Database(views))] {
                 match url {
-                    StoreUrl::Postgres(url) => findings.push((store, postgres(&url))),
-                    StoreUrl::EventStore(url) => findings.push((store, reach(&event_store_hosts(&url)))),
-                    StoreUrl::Sqlite(file) => findings.push(("views.db", check(&file, "start the server: views are made again from the event log"))),
+                    EventsUrl::Database(DatabaseUrl::Postgres(url)) => findings.push((store, postgres(&url))),
+                    EventsUrl::EventStore(url) => findings.push((store, reach(&event_store_hosts(&url)))),
+                    EventsUrl::Database(DatabaseUrl::Sqlite(file)) => {
+                        findings.push(("views.db", check(&file, "start the server: views are made again from the event log")));
+                    }
                 }
             }
-            if let StoreUrl::Sqlite(keys) = settings.beside_log()? {
+            if let DatabaseUrl::Sqlite(keys) = settings.beside_log()? {
                 let restore = "restore it from a backup";
                 findings.push(("keys.db", check(&keys, restore)));
                 findings.push(("content.db", check(&settings.file("content.db"), restore)));
@@ -150,13 +152,15 @@ fn quick_check(file: &Path) -> Result<String, rusqlite::Error> {
 
 fn in_a_folder(settings: &Settings) -> Result<(), String> {
     match settings.events()? {
-        StoreUrl::Sqlite(_) => Ok(()),
-        StoreUrl::EventStore(_) => {
+        EventsUrl::Database(DatabaseUrl::Sqlite(_)) => Ok(()),
+        EventsUrl::EventStore(_) => {
             Err("the events are in EventStoreDB: back them up by its own means, after them the database of views_url or keys.db, content.db \
                                         and webhooks.db in the data folder, and keep TWIG_MASTER_KEY or master.key"
                 .into())
         }
-        StoreUrl::Postgres(_) => Err("the data is in PostgreSQL: use pg_dump and pg_restore on the database of events_url, and keep TWIG_MASTER_KEY".into()),
+        EventsUrl::Database(DatabaseUrl::Postgres(_)) => {
+            Err("the data is in PostgreSQL: use pg_dump and pg_restore on the database of events_url, and keep TWIG_MASTER_KEY".into())
+        }
     }
 }
 

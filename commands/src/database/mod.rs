@@ -10,7 +10,7 @@ mod session;
 mod sqlite;
 mod value;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use error::StoreError;
 pub use postgres::{MAX_CONNECTIONS, PostgresPool};
@@ -25,6 +25,13 @@ pub(crate) use sqlite::{Readers, writer as sqlite_writer};
 pub enum Durability {
     Full,
     Normal,
+}
+
+/// Where a relational store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    Sqlite(PathBuf),
+    Postgres(String),
 }
 
 /// A relational store.

@@ -8,7 +8,7 @@ mod repository;
 mod rows;
 mod sqlite;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cqrs_es::persist::SerializedEvent;
 use serde_json::Value;
@@ -25,7 +25,7 @@ pub(crate) use queue::{Pending, Place};
 
 use crate::{
     clock::Clock,
-    database::{Database, StoreError},
+    database::{Database, DatabaseUrl, StoreError},
     idempotency::IdempotencyKey,
     upcast::upcast,
     vault::NewSubjectKey,
@@ -145,13 +145,6 @@ pub enum Appended {
 /// Whether this build can keep its log in EventStoreDB.
 pub const HAS_EVENTSTOREDB: bool = cfg!(feature = "eventstoredb");
 
-/// The database beside a log that is in EventStoreDB: for keys and idempotency, which need transactions.
-#[derive(Clone, Debug)]
-pub enum BesideLog {
-    Sqlite(PathBuf),
-    Postgres(String),
-}
-
 /// A handle on the log, wherever it is kept.
 #[derive(Clone)]
 pub enum EventLog {
@@ -172,15 +165,15 @@ impl EventLog {
         PostgresLog::open(url, clock).map(Self::Postgres)
     }
 
-    /// Opens the log of an EventStoreDB (`esdb://…`), with what it keeps in a database beside it.
+    /// Opens the log of an EventStoreDB (`esdb://…`), with what it keeps in a database beside it: keys and idempotency, which need transactions.
     #[cfg(feature = "eventstoredb")]
-    pub fn eventstore(url: &str, beside: &BesideLog, clock: Clock) -> Result<Self, LogError> {
+    pub fn eventstore(url: &str, beside: &DatabaseUrl, clock: Clock) -> Result<Self, LogError> {
         EventStoreLog::open(url, beside, clock).map(Self::EventStore)
     }
 
     /// There is none in this build ([`HAS_EVENTSTOREDB`]).
     #[cfg(not(feature = "eventstoredb"))]
-    pub fn eventstore(_: &str, _: &BesideLog, _: Clock) -> Result<Self, LogError> {
+    pub fn eventstore(_: &str, _: &DatabaseUrl, _: Clock) -> Result<Self, LogError> {
         Err(LogError::Other("this build has no EventStoreDB (its feature `eventstoredb` is off)".into()))
     }
 

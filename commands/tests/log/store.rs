@@ -2,10 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use twig_commands::{
-    clock::Clock,
-    log::{BesideLog, EventLog},
-};
+use twig_commands::{clock::Clock, database::DatabaseUrl, log::EventLog};
 use twig_test_eventstore_double::Double;
 
 pub enum LogStore {
@@ -15,7 +12,7 @@ pub enum LogStore {
 }
 
 pub struct EventStore {
-    beside: BesideLog,
+    beside: DatabaseUrl,
     _folder: tempfile::TempDir,
     /// `None` where a real server is named by the environment.
     pub double: Option<Double>,
@@ -35,16 +32,16 @@ impl LogStore {
     /// The server that `TWIG_TEST_EVENTSTOREDB_URL` names, under a name that nobody else has; else the protocol double.
     pub fn eventstore() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self::eventstore_beside(BesideLog::Sqlite(folder.path().join("keys.db")), folder)
+        Self::eventstore_beside(DatabaseUrl::Sqlite(folder.path().join("keys.db")), folder)
     }
 
     /// The same, with keys and idempotency in PostgreSQL; `None` where none can be had.
     pub fn eventstore_beside_postgres() -> Option<Self> {
-        let beside = BesideLog::Postgres(twig_test_servers::postgres_url()?);
+        let beside = DatabaseUrl::Postgres(twig_test_servers::postgres_url()?);
         Some(Self::eventstore_beside(beside, tempfile::tempdir().unwrap()))
     }
 
-    fn eventstore_beside(beside: BesideLog, folder: tempfile::TempDir) -> Self {
+    fn eventstore_beside(beside: DatabaseUrl, folder: tempfile::TempDir) -> Self {
         let real = std::env::var("TWIG_TEST_EVENTSTOREDB_URL").ok();
         let double = real.is_none().then(Double::start);
         let url = real.unwrap_or_else(|| double.as_ref().unwrap().url());

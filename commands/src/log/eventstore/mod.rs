@@ -23,12 +23,12 @@ use tokio::sync::watch;
 
 use self::{beside::Beside, server::Server};
 use super::{
-    Append, Appended, BesideLog, LogError, RecordedEvent, publish,
+    Append, Appended, LogError, RecordedEvent, publish,
     queue::{Place, Queue, queue},
 };
 use crate::{
     clock::Clock,
-    database::{Database, Durability, PostgresPool},
+    database::{Database, DatabaseUrl, Durability, PostgresPool},
 };
 
 /// How soon what another process appended is noticed.
@@ -41,13 +41,13 @@ static IO: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
     built.expect("a machine that runs this can start two threads")
 });
 
-fn open(beside: &BesideLog) -> Result<Database, LogError> {
+fn open(beside: &DatabaseUrl) -> Result<Database, LogError> {
     match beside {
-        BesideLog::Sqlite(file) => {
+        DatabaseUrl::Sqlite(file) => {
             let ddl = concat!(include_str!("../../../../schemas/sql/sqlite/beside.sql"), include_str!("../../../../schemas/sql/sqlite/intents.sql"));
             Ok(Database::sqlite(file, Durability::Full, ddl)?)
         }
-        BesideLog::Postgres(url) => {
+        DatabaseUrl::Postgres(url) => {
             let pool = PostgresPool::connect(url, None)?;
             pool.migrate(concat!(include_str!("../../../../schemas/sql/postgres/beside.sql"), include_str!("../../../../schemas/sql/postgres/intents.sql")))?;
             Ok(Database::Postgres(pool))
@@ -64,7 +64,7 @@ pub struct EventStoreLog {
 }
 
 impl EventStoreLog {
-    pub(super) fn open(url: &str, beside: &BesideLog, clock: Clock) -> Result<Self, LogError> {
+    pub(super) fn open(url: &str, beside: &DatabaseUrl, clock: Clock) -> Result<Self, LogError> {
         let (server, database) = (Arc::new(Server::of(url)?), open(beside)?);
         let beside = Beside { database: database.clone(), server: server.clone(), clock: clock.clone() };
         let (first, settling) = (server.clone(), beside.clone());
