@@ -1,4 +1,4 @@
--- Cells of 15, 60 and 1440 minutes, for all agents (scope '') and for each: part 0 is the whole, part 1 an agent of it, part 2 a model of it.
+-- Cells of 15, 60, 1440 and 10080 minutes, for all agents (scope '') and for each: part 0 is the whole, part 1 an agent of it, part 2 a model of it.
 -- `start` is in milliseconds since the epoch. The same cells as the view store keeps.
 CREATE TABLE IF NOT EXISTS rollups
 (
@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS rollups
 ENGINE = AggregatingMergeTree
 PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(start, 'UTC'))
 ORDER BY (organization, scope, part, level, start, name)
-SETTINGS index_granularity = 256, non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS index_granularity = 64, non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS rollups_of_interactions TO rollups AS
 SELECT
@@ -50,7 +50,7 @@ SELECT
 FROM interactions
 ARRAY JOIN
     [('', 0, ''), ('', 1, toString(agent)), ('', 2, toString(model)), (toString(agent), 0, ''), (toString(agent), 2, toString(model))] AS cell
-ARRAY JOIN [15, 60, 1440] AS minutes
+ARRAY JOIN [15, 60, 1440, 10080] AS minutes
 GROUP BY organization, scope, part, level, start, name;
 
 -- How many different sessions and users: exact up to 512, then a HyperLogLog with a standard error of 0.8 %. States are large, granules small.
@@ -78,7 +78,7 @@ SELECT
     uniqCombined64IfState(14)(user, user != 0) AS users
 FROM interactions
 ARRAY JOIN ['', toString(agent)] AS scope
-ARRAY JOIN [15, 60, 1440] AS minutes
+ARRAY JOIN [15, 60, 1440, 10080] AS minutes
 GROUP BY organization, scope, level, start;
 
 -- Citations of documents.
@@ -107,5 +107,5 @@ SELECT
 FROM interactions
 ARRAY JOIN documents AS document
 ARRAY JOIN ['', toString(agent)] AS scope
-ARRAY JOIN [15, 60, 1440] AS minutes
+ARRAY JOIN [15, 60, 1440, 10080] AS minutes
 GROUP BY organization, scope, level, start, document;

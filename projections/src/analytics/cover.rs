@@ -1,4 +1,4 @@
-//! How a stretch of time is made of cells: as few as possible, days first, then hours and quarters of an hour at its ends, and single interactions
+//! How a stretch of time is made of cells: as few as possible, weeks first, then days, hours and quarters of an hour at its ends, and single interactions
 //! where it begins or ends within a quarter. Zones differ from UTC by whole quarters, so that a local day or hour never needs single ones.
 
 use std::ops::Range;
@@ -11,10 +11,12 @@ pub enum Level {
     Quarter,
     Hour,
     Day,
+    /// From Thursday to Thursday, as the epoch began.
+    Week,
 }
 
 impl Level {
-    pub const ALL: [Self; 3] = [Self::Quarter, Self::Hour, Self::Day];
+    pub const ALL: [Self; 4] = [Self::Quarter, Self::Hour, Self::Day, Self::Week];
 
     /// As it is stored.
     #[must_use]
@@ -23,6 +25,7 @@ impl Level {
             Self::Quarter => 15,
             Self::Hour => 60,
             Self::Day => 24 * 60,
+            Self::Week => 7 * 24 * 60,
         }
     }
 
@@ -42,6 +45,7 @@ impl Level {
             Self::Quarter => None,
             Self::Hour => Some(Self::Quarter),
             Self::Day => Some(Self::Hour),
+            Self::Week => Some(Self::Day),
         }
     }
 }
@@ -57,7 +61,7 @@ pub struct Run {
 #[must_use]
 pub fn cover(span: Range<i64>) -> Vec<Run> {
     let mut runs = Vec::new();
-    fill(span, Some(Level::Day), &mut runs);
+    fill(span, Some(Level::Week), &mut runs);
     runs
 }
 
@@ -101,11 +105,11 @@ mod tests {
     const DAY: i64 = 24 * HOUR;
 
     #[test]
-    fn local_days_of_a_zone_an_hour_off_are_one_run_of_hours_and_their_sum_is_of_days() {
+    fn local_days_of_a_zone_an_hour_off_are_one_run_of_hours_and_their_sum_is_of_weeks() {
         let days: Vec<_> = (0..30).map(|day| day * DAY - HOUR..(day + 1) * DAY - HOUR).collect();
         assert_eq!(cover_all(&days), [Run { level: Some(Level::Hour), span: -HOUR..30 * DAY - HOUR }]);
         let levels: Vec<_> = cover(-HOUR..30 * DAY - HOUR).iter().map(|run| (run.level, (run.span.end - run.span.start) / HOUR)).collect();
-        assert_eq!(levels, [(Some(Level::Hour), 1), (Some(Level::Day), 29 * 24), (Some(Level::Hour), 23)]);
+        assert_eq!(levels, [(Some(Level::Hour), 1), (Some(Level::Week), 4 * 7 * 24), (Some(Level::Day), 24), (Some(Level::Hour), 23)]);
     }
 
     #[test]
@@ -117,7 +121,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn runs_are_the_stretch_without_gap_or_overlap(start in -3 * DAY..3 * DAY, length in 0..9 * DAY) {
+        fn runs_are_the_stretch_without_gap_or_overlap(start in -9 * DAY..9 * DAY, length in 0..30 * DAY) {
             let runs = cover(start..start + length);
             let mut at = start;
             for run in &runs {
