@@ -194,8 +194,10 @@ fn what_stands_before_every_route_stands_before_this_one() {
 fn the_header_of_the_revision_is_heeded_and_accept_is_not() {
     let (_folder, server, api) = start();
     let list = message(1, "tools/list", json!({}));
-    let wrong = refused(post(&server, &api).header("mcp-protocol-version", "1999-01-01").json(&list).send().unwrap(), 400, "invalid_request");
-    assert_eq!(wrong["details"]["fields"][0]["pointer"], "/MCP-Protocol-Version", "{wrong}");
+    for message in [&list, &json!({"jsonrpc": "2.0", "method": "notifications/initialized"}), &json!({"jsonrpc": "2.0", "id": 1, "result": {}})] {
+        let wrong = post(&server, &api).header("mcp-protocol-version", "1999-01-01").json(message).send().unwrap();
+        assert_eq!(refused(wrong, 400, "invalid_request")["details"]["fields"][0]["pointer"], "/MCP-Protocol-Version", "{message}");
+    }
     for known in ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] {
         body(post(&server, &api).header("mcp-protocol-version", known).json(&list).send().unwrap(), 200);
     }

@@ -37,11 +37,17 @@ pub fn routes(all: &mut Vec<Route>) {
     let route = Route::new(Method::POST, "/mcp", &[Scope::Chat], "Model Context Protocol (Streamable HTTP)", gives, handler!(message));
     let refused = json!({"anyOf": [named("JsonRpcResponse"), named("Error")]});
     let route = route.takes(Takes::Json(titled("JsonRpcMessage", message_schema()))).also(202, Value::Null).also(400, refused.clone()).also(404, refused);
-    all.push(route.header("X-Twig-Agent-Id", "The agent that tools use where their arguments name none").header_of(
-        "MCP-Protocol-Version",
-        json!({"type": "string", "enum": revisions()}),
-        "The revision that was agreed on. From 2026-07-28 on every message says the same in its `_meta`, and `Mcp-Method` and `Mcp-Name` name what it asks for",
-    ));
+    all.push(
+        route
+            .header("X-Twig-Agent-Id", "The agent that tools use where their arguments name none")
+            .header_of(
+                "MCP-Protocol-Version",
+                json!({"type": "string", "enum": revisions()}),
+                "The revision that was agreed on; from 2026-07-28 on `params._meta` says the same, and what the client can do",
+            )
+            .header("Mcp-Method", "From 2026-07-28 on: the `method`")
+            .header("Mcp-Name", "From 2026-07-28 on: the `name` or the `uri` of the `params`"),
+    );
 }
 
 /// A request or a notification, or an answer that a client sends.
@@ -50,18 +56,25 @@ fn message_schema() -> Value {
         "type": "object", "required": ["jsonrpc"], "anyOf": [{"required": ["method"]}, {"required": ["result"]}, {"required": ["error"]}],
         "properties": {
             "jsonrpc": {"const": "2.0"}, "id": {"type": ["string", "integer", "null"]}, "method": {"type": "string", "minLength": 1},
-            "params": {"type": "object", "properties": {"_meta": {"type": "object"}}}, "error": {"type": "object"}, "result": {"type": "object"},
+            "params": {"type": "object", "additionalProperties": true, "properties": {"_meta": {"type": "object"}}}, "error": {"type": "object"}, "result": {"type": "object"},
         },
     })
 }
 
 async fn message(request: Arc<Request>) -> Answer {
-    // A client's answer to what nobody asked: nothing is said to it.
-    let Some(message) = asked(&request.body) else { return Ok(accepted()) };
+    let Some(message) = asked(&request.body) else { return unasked(&request) };
     let server = AgentServer::of(&request)?;
     let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false).with_json_response(true);
     let service = StreamableHttpService::new(move || Ok(server.clone()), Arc::new(NeverSessionManager::default()), config);
     answered(service.handle(http(&request, &message)?).await, &request.body["id"]).await
+}
+
+/// A client's answer to what nobody asked: nothing is said to it.
+fn unasked(request: &Request) -> Answer {
+    match request.headers.get("mcp-protocol-version") {
+        Some(given) if !revisions().iter().any(|known| given == known) => Err(unknown_revision()),
+        _ => Ok(accepted()),
+    }
 }
 
 /// The message as `rmcp` gets it. It numbers each request 1, since not every id that JSON can write fits its type; the answer gets the client's own.
@@ -101,7 +114,7 @@ async fn answered(response: http::Response<BoxBody<Bytes, Infallible>>, id: &Val
             Ok(Reply { status, ..Reply::raw(body.to_string().into_bytes(), JSON) })
         }
         // Without a session, and with its own `Accept`, there is no other reason for this status.
-        StatusCode::BAD_REQUEST => Err(bad_parameter("MCP-Protocol-Version", &format!("one of {}", revisions().join(", ")))),
+        StatusCode::BAD_REQUEST => Err(unknown_revision()),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => Err(Problem::field("", "is not a message of JSON-RPC 2.0")),
         _ => Err(Problem::internal(format!("rmcp answered {status}: {}", String::from_utf8_lossy(&body)))),
     }
@@ -109,6 +122,10 @@ async fn answered(response: http::Response<BoxBody<Bytes, Infallible>>, id: &Val
 
 fn revisions() -> Vec<&'static str> {
     ProtocolVersion::KNOWN_VERSIONS.iter().map(ProtocolVersion::as_str).collect()
+}
+
+fn unknown_revision() -> Problem {
+    bad_parameter("MCP-Protocol-Version", &format!("one of {}", revisions().join(", ")))
 }
 
 fn accepted() -> Reply {
