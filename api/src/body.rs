@@ -3,7 +3,11 @@
 use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
 use serde_json::Value;
 
-use crate::problem::{Code, Field, Problem};
+use crate::{
+    problem::{Code, Field, Problem},
+    routes::webhooks,
+    schemas::sources,
+};
 
 const MAX_FIELDS_NAMED: usize = 100;
 
@@ -37,6 +41,7 @@ fn named(error: &ValidationError) -> Vec<Field> {
     let child = |name: &str| format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
     match error.kind() {
         ValidationErrorKind::Required { property } => vec![Field::new(child(property.as_str().unwrap_or_default()), "is required")],
+        ValidationErrorKind::PropertyNames { error } => vec![Field::new(child(error.instance().as_str().unwrap_or_default()), reason(error))],
         ValidationErrorKind::AdditionalProperties { unexpected } => unexpected.iter().map(|name| Field::new(child(name), "is not a known field")).collect(),
         _ => vec![Field::new(at, reason(error))],
     }
@@ -60,10 +65,21 @@ fn reason(error: &ValidationError) -> String {
         ValidationErrorKind::UniqueItems => "must not have the same item twice".to_owned(),
         ValidationErrorKind::Type { kind } => format!("must be of type {}", type_names(kind)),
         ValidationErrorKind::Format { format } => format!("must be of the form {format}"),
-        ValidationErrorKind::Pattern { pattern } => format!("must match {pattern}"),
+        ValidationErrorKind::Pattern { pattern } => in_words(pattern).map_or_else(|| format!("must match {pattern}"), str::to_owned),
         ValidationErrorKind::OneOfNotValid { context } if !lacking(context).is_empty() => format!("needs exactly one of {}", lacking(context).join(", ")),
         ValidationErrorKind::OneOfMultipleValid { .. } => "has members of which only one may be given".to_owned(),
         _ => "is not valid".to_owned(),
+    }
+}
+
+fn in_words(pattern: &str) -> Option<&'static str> {
+    match pattern {
+        r"\S" => Some("must not be blank"),
+        sources::WEB_URL => Some("must be an http or https URL without a user name or password"),
+        sources::BUCKET_URL => Some("must be an s3://, gs://, az:// or file:// URL of a bucket and a path, with nothing else"),
+        webhooks::URL => Some("must be an https URL without a user name or password (use headers); http is for loopback only"),
+        name if name == *webhooks::HEADER_NAME => Some("is reserved, or is not the name of a header"),
+        _ => None,
     }
 }
 

@@ -60,7 +60,7 @@ pub struct Route {
     /// Whether the answer has an `ETag`, and `If-None-Match` or `If-Match` are heeded.
     pub tagged: bool,
     /// Headers of the request that only this route heeds, and what they do.
-    pub headers: Vec<(&'static str, &'static str)>,
+    pub headers: Vec<(&'static str, Value, &'static str)>,
     /// Errors beside those that follow from the rest of the row.
     pub errors: Vec<Code>,
     /// Successes or failures of a shape of their own.
@@ -100,8 +100,13 @@ impl Route {
     }
 
     #[must_use]
-    pub fn header(mut self, name: &'static str, description: &'static str) -> Self {
-        self.headers.push((name, description));
+    pub fn header(self, name: &'static str, description: &'static str) -> Self {
+        self.header_of(name, serde_json::json!({"type": "string"}), description)
+    }
+
+    #[must_use]
+    pub fn header_of(mut self, name: &'static str, schema: Value, description: &'static str) -> Self {
+        self.headers.push((name, schema, description));
         self
     }
 

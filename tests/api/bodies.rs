@@ -91,6 +91,43 @@ fn an_object_is_taken_whole_or_its_offences_are_named() {
 }
 
 #[test]
+fn a_pattern_that_is_not_matched_is_told_in_words() {
+    let (_folder, server, api) = start();
+    let hook = |url: &str, header: &str| json!({"url": url, "events": ["*"], "headers": {header: "x"}});
+    let source = |kind: &str, config: Value| json!({"name": "a", "type": kind, "config": config});
+    for (path, body, pointer, words) in [
+        ("/api/agents", json!({"name": "a", "model": " \u{2003}"}), "/model", "must not be blank"),
+        ("/api/webhooks", hook("https://user@example.com/", "x-a"), "/url", "user name"),
+        ("/api/webhooks", hook("https:///:secret@example.com/", "x-a"), "/url", "user name"),
+        ("/api/webhooks", hook("http://example.com/", "x-a"), "/url", "loopback only"),
+        ("/api/webhooks", hook("http://127.0.0.1@example.com/", "x-a"), "/url", "loopback only"),
+        ("/api/webhooks", hook("https://8.8.8.8/", "Host"), "/headers/Host", "is reserved"),
+        ("/api/webhooks", hook("https://8.8.8.8/", "webhook-ID"), "/headers/webhook-ID", "is reserved"),
+        ("/api/webhooks", hook("https://8.8.8.8/", "a b"), "/headers/a b", "not the name of a header"),
+        ("/api/data-specs", source("website", json!({"url": "https://user:secret@example.com/"})), "/config/url", "user name"),
+        ("/api/data-specs", source("bucket", json!({"url": "s3://"})), "/config/url", "a bucket and a path"),
+        ("/api/data-specs", source("bucket", json!({"url": "s3://bucket/path?versions"})), "/config/url", "nothing else"),
+        ("/api/data-specs", source("bucket", json!({"url": "file://elsewhere/folder"})), "/config/url", "a bucket and a path"),
+        ("/api/data-specs", source("bucket", json!({"url": "az://container"})), "/config/accessKeyId", "is required"),
+        ("/api/data-specs", source("bucket", json!({"url": "s3://bucket", "accessKeyId": "a"})), "/config/secretAccessKey", "is required"),
+    ] {
+        let (status, answer) = send(&server, &api, path, body.to_string().into_bytes());
+        let field = &answer["error"]["details"]["fields"][0];
+        assert_eq!((status, &field["pointer"]), (400, &json!(pointer)), "{body}: {answer}");
+        assert!(field["reason"].as_str().unwrap().contains(words), "{body}: {answer}");
+    }
+    for (path, body) in [
+        ("/api/webhooks", hook("https://8.8.8.8:8443/a@b?c@d#e@f", "hosts")),
+        ("/api/webhooks", hook("https:///8.8.8.8", "Authorization")),
+        ("/api/data-specs", source("bucket", json!({"url": "s3://a.bucket_of-1/a/b", "endpoint": null}))),
+        ("/api/data-specs", source("bucket", json!({"url": "az://container", "accessKeyId": "account", "secretAccessKey": "secret"}))),
+    ] {
+        let (status, answer) = send(&server, &api, path, body.to_string().into_bytes());
+        assert_eq!(status, 201, "{body}: {answer}");
+    }
+}
+
+#[test]
 fn what_is_no_object_is_refused() {
     let (_folder, server, api) = start();
     let bytes = prop_oneof![

@@ -9,6 +9,7 @@ mod eventstore;
 mod idempotency;
 mod layers;
 mod lists;
+mod mcp;
 mod privacy;
 mod quickstart;
 mod replay;

@@ -15,14 +15,14 @@ from server import Server
 QUESTION = "When are refunds paid?"
 
 
-def talk(server: Server, use: Callable[[Client], Awaitable[Any]], agent_id: Optional[str] = None) -> Any:
+def talk(server: Server, use: Callable[[Client], Awaitable[Any]], agent_id: Optional[str] = None, mode: str = "auto") -> Any:
     headers: Dict[str, str] = {"Authorization": f"Bearer {server.key}"}
     if agent_id:
         headers["X-Twig-Agent-Id"] = agent_id
 
     async def run() -> Any:
         async with create_mcp_http_client(headers=headers) as http:
-            async with Client(streamable_http_client(f"{server.url}/mcp", http_client=http)) as client:
+            async with Client(streamable_http_client(f"{server.url}/mcp", http_client=http), mode=mode) as client:
                 return await use(client)
 
     return asyncio.run(asyncio.wait_for(run(), 30))
@@ -55,6 +55,15 @@ def test_several_questions_go_over_one_connection(server: Server, agent_id: str)
 
     first, second = talk(server, converse, agent_id)
     assert "30 days" in text(first) and "60 days" in text(second)
+
+
+@pytest.mark.parametrize("mode, revision", [("legacy", "2025-11-25"), ("auto", "2026-07-28"), ("2026-07-28", "2026-07-28")])
+def test_every_way_of_agreeing_on_a_revision_ends_in_an_answer(server: Server, agent_id: str, mode: str, revision: str) -> None:
+    async def ask(client: Client) -> Any:
+        return client.protocol_version, await client.call_tool("ask_a_question", {"question": QUESTION}), await client.list_resources()
+
+    agreed, result, resources = talk(server, ask, agent_id, mode)
+    assert agreed == revision and "30 days" in text(result) and resources.resources
 
 
 def test_agents_are_resources(server: Server, agent_id: str) -> None:

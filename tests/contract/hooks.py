@@ -32,18 +32,25 @@ UNSTATEABLE = [
     # What depends on time and its zones.
     r"must be in the future", r"must be within the years that can be counted", r"is outside the years that can be counted", r"must be an IANA time zone such as Europe/Berlin",
     # What depends on the network, on a setting of the server, or takes a parser of addresses to see.
-    r"must be an absolute URL", r"must be an https URL", r"must be https; http is allowed to loopback only", r"must not carry a user name or password; use headers", r"(.|\n)* could not be resolved.*",
-    r"its address is private, loopback, link-local or otherwise not on the public internet", r"is reserved", r"a model needs a name",
+    r"must be an absolute URL", r"must be an https URL", r"(.|\n)* could not be resolved.*",
+    r"its address is private, loopback, link-local or otherwise not on the public internet",
 ]  # fmt: skip
 #: Reasons of a `config` that a schema cannot state; that of a PUT is of a type that the request does not name.
 UNSTATEABLE_CONFIG = [
-    r"must be a URL", r"must be an s3://, gs://, az:// or file:// URL", r"must not carry a user name or password", r"(.|\n)* is in a network that may not be reached.*", r"must name a bucket", r"must be a bucket and a path, with nothing else",
-    r"file:// is off: .*", r"a file:// URL must name a folder of this machine: .*", r"is required for az://: .*",
+    r"must be a URL", r"(.|\n)* is in a network that may not be reached.*", r"file:// is off: .*",
+]  # fmt: skip
+#: Messages of MCP's 400, which depend on its headers and its body at once.
+UNSTATEABLE_RPC = [
+    r"Invalid params: request _meta is missing or has malformed required fields: .*", r"missing required Mcp-(Method|Name) header.*", r"Mcp-(Method|Name) header (.|\n)* does not match body (.|\n)*",
+    r"Mcp-Name header is not valid Base64", r"Invalid Request: MCP-Protocol-Version header (.|\n)* does not match initialize params.protocolVersion (.|\n)*",
 ]  # fmt: skip
 
 
 def stateable(method: str, body: Dict[str, Any]) -> List[str]:
     """The reasons of a refusal that the document should have told of."""
+    if body.get("jsonrpc"):
+        message = body["error"]["message"]
+        return [] if any(re.fullmatch(reason, message) for reason in UNSTATEABLE_RPC) else [message]
     fields = (body.get("error", {}).get("details") or {}).get("fields") or [{"pointer": "", "reason": "no field is named"}]
 
     def known(field: Dict[str, str]) -> bool:

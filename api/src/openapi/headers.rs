@@ -122,6 +122,6 @@ pub fn of_request(route: &Route) -> Vec<Value> {
     }
     let shared = names.into_iter().map(|name| json!({"$ref": format!("#/components/parameters/{name}")}));
     let own = route.headers.iter();
-    let own = own.map(|(name, description)| json!({"name": name, "in": "header", "required": false, "schema": {"type": "string"}, "description": description}));
+    let own = own.map(|(name, schema, description)| json!({"name": name, "in": "header", "required": false, "schema": schema, "description": description}));
     shared.chain(own).collect()
 }

@@ -104,8 +104,19 @@ fn responses(route: &Route) -> Value {
         responses.insert(code.status().as_str().to_owned(), response);
     }
     for (status, schema) in &route.also {
-        let content = if schema.is_null() { json!({}) } else { json!({"application/json": {"schema": schema}}) };
-        responses.insert(status.to_string(), json!({"description": "See the shape", "content": content, "headers": headers::of_success(route, *status)}));
+        let response = match errors(route).into_iter().find(|code| code.status().as_u16() == *status) {
+            // What stands before the handler answers with the envelope.
+            Some(code) => {
+                let mut response = error(code);
+                response["content"]["application/json"]["schema"] = schema.clone();
+                response
+            }
+            None => {
+                let content = if schema.is_null() { json!({}) } else { json!({"application/json": {"schema": schema}}) };
+                json!({"description": "See the shape", "content": content, "headers": headers::of_success(route, *status)})
+            }
+        };
+        responses.insert(status.to_string(), response);
     }
     Value::Object(responses)
 }

@@ -13,7 +13,7 @@ use twig_domain::{
 };
 use twig_projections::Resource;
 
-use super::{as_of, object, optional_text, text, titled};
+use super::{as_of, not_blank, object, optional_text, text, titled};
 use crate::{
     problem::{Field, Problem},
     reply::{Answer, Reply},
@@ -63,7 +63,7 @@ pub(super) fn settings_schema(creating: bool) -> Value {
         if creating { &["name"] } else { &[] },
         json!({
             "name": text(1, 120), "description": optional_text(2000), "status": {"enum": ["active", "inactive", "draft"]},
-            "systemPrompt": optional_text(32_000), "model": text(1, 200), "temperature": {"type": "number", "minimum": 0, "maximum": 2},
+            "systemPrompt": optional_text(32_000), "model": not_blank(200), "temperature": {"type": "number", "minimum": 0, "maximum": 2},
             "maxTokens": {"type": "integer", "minimum": 1, "maximum": 32_000}, "ragStrategy": {"enum": ["redwood", "cedar", "cypress"]},
             "topK": {"type": "integer", "minimum": 1, "maximum": 50}, "minScore": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
             "minGrounding": {"type": ["number", "null"], "minimum": 0, "maximum": 1},

@@ -69,7 +69,7 @@ async fn chat(request: Arc<Request>) -> Answer {
     }
     if given.semantic_search_only {
         let search = json!({"query": given.prompt, "agentId": given.agent_id, "topK": given.top_k.unwrap_or(8.0) as u64});
-        return super::search::run(&request, &search).await;
+        return Ok(Reply::ok(&super::search::find(&request.app, request.org()?, &search).await?));
     }
     let streamed = given.stream || request.wants("text/event-stream");
     let ask = Ask {

@@ -20,7 +20,7 @@ mod runs;
 mod search;
 mod sessions;
 mod stream;
-mod webhooks;
+pub(crate) mod webhooks;
 
 use serde::Deserialize;
 
@@ -52,6 +52,11 @@ pub fn add_all(all: &mut Vec<Route>) {
 /// A string schema with bounds counted in characters.
 pub(crate) fn text(min: u32, max: u32) -> serde_json::Value {
     serde_json::json!({"type": "string", "minLength": min, "maxLength": max})
+}
+
+/// The same, of which something shows.
+pub(crate) fn not_blank(max: u32) -> serde_json::Value {
+    serde_json::json!({"type": "string", "minLength": 1, "maxLength": max, "pattern": r"\S"})
 }
 
 /// The same, or `null`, which clears the field.

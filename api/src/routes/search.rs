@@ -6,13 +6,14 @@ use actix_web::http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use twig_domain::{
-    id::{AgentId, DataSpecId},
+    id::{AgentId, DataSpecId, OrgId},
     organization::Scope,
 };
 use twig_knowledge::search::{SearchError, SearchMode, SearchRequest};
 
 use super::{object, text, titled};
 use crate::{
+    App,
     problem::{Field, Problem},
     reply::{Answer, Reply},
     request::Request,
@@ -57,15 +58,15 @@ struct GivenFilters {
 }
 
 async fn search(request: Arc<Request>) -> Answer {
-    run(&request, &request.body).await
+    Ok(Reply::ok(&find(&request.app, request.org()?, &request.body).await?))
 }
 
-pub(super) async fn run(request: &Request, body: &Value) -> Answer {
+pub(super) async fn find(app: &App, organization: OrgId, body: &Value) -> Result<Value, Problem> {
     let started = Instant::now();
     let given = Given::deserialize(body).map_err(|error| Problem::field("", error.to_string()))?;
     let agent_id = given.agent_id.map(|text| text.parse::<AgentId>().map_err(|_| Problem::not_found("The agent"))).transpose()?;
     let data_spec_ids = match given.data_spec_ids {
-        Some(texts) => Some(data_specs(request, texts).await?),
+        Some(texts) => Some(data_specs(app, organization, texts).await?),
         None => None,
     };
     let asked = SearchRequest {
@@ -77,19 +78,19 @@ pub(super) async fn run(request: &Request, body: &Value) -> Answer {
         mode: given.mode,
         tags: given.filters.tags,
     };
-    let results = request.app.knowledge.search(request.org()?, asked).await.map_err(|error| match error {
+    let results = app.knowledge.search(organization, asked).await.map_err(|error| match error {
         SearchError::AgentNotFound => Problem::not_found("The agent"),
         SearchError::View(error) => error.into(),
         SearchError::Index(fault) => Problem::fault(fault.cause()),
     })?;
-    Ok(Reply::ok(&json!({"results": results, "latencyMs": started.elapsed().as_millis() as u64})))
+    Ok(json!({"results": results, "latencyMs": started.elapsed().as_millis() as u64}))
 }
 
 /// An unknown data spec is named.
-async fn data_specs(request: &Request, texts: Vec<String>) -> Result<Vec<DataSpecId>, Problem> {
+async fn data_specs(app: &App, organization: OrgId, texts: Vec<String>) -> Result<Vec<DataSpecId>, Problem> {
     let parsed: Vec<Option<DataSpecId>> = texts.iter().map(|text| text.parse().ok()).collect();
     let known: Vec<DataSpecId> = parsed.iter().flatten().copied().collect();
-    let missing = request.app.views.missing_data_specs(request.org()?, &known).await?;
+    let missing = app.views.missing_data_specs(organization, &known).await?;
     let unknown = parsed.iter().enumerate().filter(|(_, id)| id.is_none_or(|id| missing.contains(&id)));
     let fields: Vec<Field> =
         unknown.map(|(place, _)| Field::new(format!("/dataSpecIds/{place}"), format!("data spec {} was not found", texts[place]))).collect();

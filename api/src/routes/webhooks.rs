@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 use actix_web::http::{Method, header::HeaderName};
@@ -47,8 +47,15 @@ const RESERVED_HEADERS: [&str; 12] = [
     "expect",
     "user-agent",
 ];
-/// RFC 9110 §5.6.2: a token.
-const HEADER_NAME: &str = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
+const RESERVED_PREFIXES: [&str; 2] = ["webhook-", "proxy-"];
+/// A URL with a host, without a user name or a password; http to loopback only, where the operator allows it at all.
+pub const URL: &str = r"^(https://[/\\]*[^/\\?#@]+|http://(localhost|127\.[0-9.]+|\[::1\])(:[0-9]*)?)([/\\?#]|$)";
+/// A token (RFC 9110 §5.6.2) that is not reserved, in any case: patterns of JSON Schema have no flag for that.
+pub static HEADER_NAME: LazyLock<String> = LazyLock::new(|| {
+    let letter = |c: char| if c.is_ascii_alphabetic() { format!("[{c}{}]", c.to_ascii_uppercase()) } else { c.to_string() };
+    let any_case = |names: &[&str]| names.iter().map(|name| name.chars().map(letter).collect::<String>()).collect::<Vec<_>>().join("|");
+    format!("^(?!({})$|{})[!#$%&'*+.^_`|~0-9A-Za-z-]+$", any_case(&RESERVED_HEADERS), any_case(&RESERVED_PREFIXES))
+});
 /// Headers whose values are not shown again.
 const SECRET_WORDS: [&str; 6] = ["authorization", "token", "secret", "key", "cookie", "password"];
 const HIDDEN: &str = "***";
@@ -92,10 +99,10 @@ fn schema(creating: bool) -> Value {
     let settings = object(
         if creating { &["url", "events"] } else { &[] },
         json!({
-            "url": {"type": "string", "pattern": "^https?://", "maxLength": 2048},
+            "url": {"type": "string", "pattern": URL, "maxLength": 2048},
             "events": {"type": "array", "minItems": 1, "maxItems": 50, "items": {"enum": subscriptions()}}, "description": optional_text(1000),
             "filter": {"type": ["object", "null"], "additionalProperties": false, "properties": {"agentIds": ids, "dataSpecIds": ids}},
-            "headers": {"type": ["object", "null"], "maxProperties": 20, "propertyNames": {"pattern": HEADER_NAME}, "additionalProperties": header_value},
+            "headers": {"type": ["object", "null"], "maxProperties": 20, "propertyNames": {"pattern": *HEADER_NAME}, "additionalProperties": header_value},
             "status": {"enum": ["active", "paused"]},
         }),
     );
@@ -181,7 +188,7 @@ fn sealed(request: &Request, given: BTreeMap<String, String>, kept: &Value, fiel
         let mut refuse = |reason: &str| fields.push(Field::new(format!("/headers/{}", name.replace('~', "~0").replace('/', "~1")), reason));
         if HeaderName::from_bytes(name.as_bytes()).is_err() {
             refuse("is not a header name");
-        } else if RESERVED_HEADERS.contains(&lower.as_str()) || lower.starts_with("webhook-") || lower.starts_with("proxy-") {
+        } else if RESERVED_HEADERS.contains(&lower.as_str()) || RESERVED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) {
             refuse("is reserved");
         } else if !value.bytes().all(|byte| (0x20..0x7f).contains(&byte) || byte == b'\t') {
             refuse("must have visible ASCII characters only");

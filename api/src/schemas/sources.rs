@@ -14,12 +14,23 @@ const MAX_DEPTH: u32 = 20;
 const MAX_PAGES: u32 = 100_000;
 const MAX_REQUESTS_PER_SECOND: u32 = 100;
 
+/// A URL with a host, without a user name or a password. A parser of URLs skips more slashes than two.
+pub const WEB_URL: &str = r"^\s*[hH][tT][tT][pP][sS]?://[/\\]*[^/\\?#@]+([/\\?#]|$)";
+/// A bucket and a path, or a folder of the server's machine, with nothing else.
+pub const BUCKET_URL: &str = r"^((s3|gs|az)://[^\x00-\x20#/:<>?@\[\\\]^|]+(/[^?#]*)?|file://(localhost)?([/\\][^?#]*)?)$";
+
 pub const DESCRIPTION: &str = "By `type`. text: `title`, `content`. website: `url`, `maxDepth`, `maxPages`, `include`, `exclude`, `requestsPerSecond`. sitemap: `url`, `include`, `exclude`, `requestsPerSecond`. csv, qna_csv: `url`, or by upload. bucket: `url` (s3://, gs://, az://, file://), `prefix`, `endpoint`, `region`, `accessKeyId`, `secretAccessKey`, `sessionToken`, `include`, `exclude`. file: nothing, by upload. Secrets are answered as `***`; a PUT of `***` keeps them.";
 
 /// A rule for each type, for `allOf`.
 pub fn by_type() -> Value {
     let rule = |(kind, needed, properties): (&str, &[&str], Value)| {
-        let config = json!({"type": "object", "additionalProperties": false, "required": needed, "properties": properties});
+        let mut config = json!({"type": "object", "additionalProperties": false, "required": needed, "properties": properties});
+        if kind == "bucket" {
+            config["dependentRequired"] = json!({"accessKeyId": ["secretAccessKey"], "sessionToken": ["secretAccessKey"]});
+            // There it is the storage account's name.
+            config["if"] = json!({"required": ["url"], "properties": {"url": {"type": "string", "pattern": "^az://"}}});
+            config["then"] = json!({"required": ["accessKeyId"]});
+        }
         let required: &[&str] = if needed.is_empty() { &[] } else { &["config"] };
         json!({"if": {"properties": {"type": {"const": kind}}}, "then": {"required": required, "properties": {"config": config}}})
     };
@@ -47,7 +58,7 @@ pub fn by_type() -> Value {
 fn bucket() -> Value {
     let plain = || nullable(text(MAX_PLAIN_CHARS));
     json!({
-        "url": {"type": "string", "maxLength": MAX_URL_CHARS, "pattern": "^(s3|gs|az|file)://"}, "prefix": plain(), "endpoint": nullable(web_url()), "region": plain(),
+        "url": {"type": "string", "maxLength": MAX_URL_CHARS, "pattern": BUCKET_URL}, "prefix": plain(), "endpoint": nullable(web_url()), "region": plain(),
         "accessKeyId": plain(), "secretAccessKey": plain(), "sessionToken": plain(), "include": patterns(), "exclude": patterns(),
     })
 }
@@ -59,7 +70,7 @@ fn text(max_chars: u32) -> Value {
 
 /// Without a user name or a password.
 fn web_url() -> Value {
-    json!({"type": "string", "maxLength": MAX_URL_CHARS, "pattern": r"^\s*[hH][tT][tT][pP][sS]?://"})
+    json!({"type": "string", "maxLength": MAX_URL_CHARS, "pattern": WEB_URL})
 }
 
 fn patterns() -> Value {
