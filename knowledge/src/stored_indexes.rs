@@ -34,7 +34,7 @@ impl StoredIndexes {
         let pool = PostgresPool::connect(url, None)?;
         let database = Database::Postgres(pool.clone());
         let version = "SELECT default_version FROM pg_available_extensions WHERE name = 'vector'";
-        let version = database.read_now(|session| Ok::<_, StoreError>(session.query_first(version, &[])?.map(|row| row.get::<String>(0)).transpose()?))?;
+        let version = database.read_now(|session| session.query_first(version, &[])?.map(|row| row.get::<String>(0)).transpose())?;
         let Some(version) = version else { return Ok(Err("it has no pgvector".into())) };
         let numbers: Vec<u32> = version.split('.').map_while(|part| part.parse().ok()).collect();
         if numbers.as_slice() < LEAST_PGVECTOR.as_slice() {
