@@ -134,7 +134,7 @@ impl Knowledge {
         let links: Vec<_> = asked.agent.data_specs.iter().filter(|link| link.enabled).collect();
         let ids: Vec<DataSpecId> = links.iter().map(|link| link.id).collect();
         let searched = match &asked.corpus {
-            Some(corpus) => self.loaded(corpus.clone()).await,
+            Some(corpus) => self.opened(corpus.clone()).await,
             None => self.searched(asked.organization, Some(ids), &[]).await,
         };
         let searched = searched?;

@@ -14,7 +14,7 @@ use twig_commands::{
 use twig_domain::id::{DataSpecId, OrgId};
 use twig_retrieval::{BuiltIn, Mode, Passage, Search, SpecIndex, StoredIndex, embedding_texts, touched};
 
-use crate::{Embeddings, Knowledge, fault::Fault, manifest::Manifest};
+use crate::{Embeddings, Knowledge, fault::Fault, manifest::Manifest, stored_indexes::StoredIndexes};
 
 const MAX_INDEX_BYTES: u64 = 2 << 30;
 const MAX_CACHED_QUESTIONS: u64 = 10_000;
@@ -79,17 +79,33 @@ impl Knowledge {
         made.map_err(Arc::unwrap_or_clone)
     }
 
-    /// One (data spec, manifest, model) where it is searched: in memory, or in the store of indexes, which gets it where it has it not.
-    pub(crate) async fn open_index(&self, spec: DataSpecId, manifest: &str, model: &str) -> Result<Index, Fault> {
-        let Some(store) = self.stored.clone() else { return Ok(Index::Memory(self.load_index(spec, manifest, model).await?)) };
-        let (find, manifest, model) = (store.clone(), manifest.to_owned(), model.to_owned());
-        let (known, manifest, model) =
-            tokio::task::spawn_blocking(move || Ok::<_, StoreError>((find.find(spec, &manifest, &model)?, manifest, model))).await??;
-        if let Some(known) = known {
-            return Ok(Index::Stored(known));
+    /// Each (data spec, manifest, model) where it is searched: in memory, or in the store of indexes, which gets those that it has not.
+    pub(crate) async fn open_indexes(&self, wanted: Vec<(DataSpecId, String, String)>) -> Result<Vec<Index>, Fault> {
+        let mut indexes = Vec::with_capacity(wanted.len());
+        let Some(store) = &self.stored else {
+            for (spec, manifest, model) in wanted {
+                indexes.push(Index::Memory(self.load_index(spec, &manifest, &model).await?));
+            }
+            return Ok(indexes);
+        };
+        let find = store.clone();
+        let (known, wanted) = tokio::task::spawn_blocking(move || Ok::<_, StoreError>((find.find(&wanted)?, wanted))).await??;
+        for (known, (spec, manifest, model)) in known.into_iter().zip(wanted) {
+            indexes.push(Index::Stored(match known {
+                Some(known) => known,
+                None => self.store_index(store.clone(), spec, manifest, model).await?,
+            }));
         }
+        Ok(indexes)
+    }
+
+    pub(crate) async fn open_index(&self, spec: DataSpecId, manifest: &str, model: &str) -> Result<(), Fault> {
+        self.open_indexes(vec![(spec, manifest.to_owned(), model.to_owned())]).await.map(drop)
+    }
+
+    async fn store_index(&self, store: StoredIndexes, spec: DataSpecId, manifest: String, model: String) -> Result<StoredIndex, Fault> {
         let made = self.make_index(spec, manifest.clone(), model).await?;
-        Ok(Index::Stored(tokio::task::spawn_blocking(move || store.put(spec, &manifest, &made)).await??))
+        Ok(tokio::task::spawn_blocking(move || store.put(spec, &manifest, &made)).await??)
     }
 
     /// What these searches touch of the indexes, tier by tier. It may block.

@@ -83,26 +83,16 @@ impl Knowledge {
 
     /// The published indexes of these data specs that have one of the tags.
     pub(crate) async fn searched(&self, organization: OrgId, ids: Option<Vec<DataSpecId>>, tags: &[String]) -> Result<Vec<Searched>, SearchError> {
-        let mut searched = Vec::new();
-        for (data_spec, published, own) in self.views.published_indexes(organization, ids).await? {
-            if tags.is_empty() || own.iter().any(|tag| tags.contains(tag)) {
-                let index = self.open_index(data_spec, &published.manifest, &published.model).await.map_err(SearchError::Index)?;
-                searched.push(Searched { data_spec, published, index });
-            }
-        }
-        Ok(searched)
+        let mut published = self.views.published_indexes(organization, ids).await?;
+        published.retain(|(_, _, own)| tags.is_empty() || own.iter().any(|tag| tags.contains(tag)));
+        self.opened(published.into_iter().map(|(data_spec, index, _)| (data_spec, index)).collect()).await
     }
-}
 
-impl Knowledge {
     /// These indexes.
-    pub(crate) async fn loaded(&self, corpus: Vec<(DataSpecId, PublishedIndex)>) -> Result<Vec<Searched>, SearchError> {
-        let mut searched = Vec::with_capacity(corpus.len());
-        for (data_spec, published) in corpus {
-            let index = self.open_index(data_spec, &published.manifest, &published.model).await.map_err(SearchError::Index)?;
-            searched.push(Searched { data_spec, published, index });
-        }
-        Ok(searched)
+    pub(crate) async fn opened(&self, corpus: Vec<(DataSpecId, PublishedIndex)>) -> Result<Vec<Searched>, SearchError> {
+        let wanted = corpus.iter().map(|(data_spec, index)| (*data_spec, index.manifest.clone(), index.model.clone())).collect();
+        let indexes = self.open_indexes(wanted).await.map_err(SearchError::Index)?;
+        Ok(corpus.into_iter().zip(indexes).map(|((data_spec, published), index)| Searched { data_spec, published, index }).collect())
     }
 }
 

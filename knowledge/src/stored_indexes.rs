@@ -44,8 +44,9 @@ impl StoredIndexes {
         Ok(Ok(Self { pool, database }))
     }
 
-    pub(crate) fn find(&self, spec: DataSpecId, manifest: &str, model: &str) -> Result<Option<StoredIndex>, StoreError> {
-        self.database.read_now(|session| found(session, spec, manifest, model))
+    /// Those of these indexes that are there, each at its place.
+    pub(crate) fn find(&self, wanted: &[(DataSpecId, String, String)]) -> Result<Vec<Option<StoredIndex>>, StoreError> {
+        self.database.read_now(|session| found(session, wanted))
     }
 
     /// Keeps an index, where no other node was first.
@@ -64,7 +65,8 @@ impl StoredIndexes {
                 stored.dimension.into(),
             ];
             let Some(row) = session.query_first(insert, &row)? else {
-                return found(session, spec, manifest, &stored.model)?.ok_or_else(|| StoreError::Shape("an index went away".into()));
+                let others = found(session, &[(spec, manifest.to_owned(), stored.model.clone())])?;
+                return others.into_iter().next().flatten().ok_or_else(|| StoreError::Shape("an index went away".into()));
             };
             let id = row.get(0)?;
             put_terms(session, index.stored_terms(id))?;
@@ -100,19 +102,23 @@ impl StoredIndexes {
     }
 }
 
-fn found(session: &mut Session, spec: DataSpecId, manifest: &str, model: &str) -> Result<Option<StoredIndex>, StoreError> {
-    let sql = "SELECT id, passages, total_length, dimension FROM search_indexes WHERE data_spec = ?1 AND manifest = ?2 AND model = ?3";
-    let row = session.query_first(sql, &[spec.to_string().into(), manifest.into(), model.into()])?;
-    let index = |row: Row| {
-        Ok(StoredIndex {
+fn found(session: &mut Session, wanted: &[(DataSpecId, String, String)]) -> Result<Vec<Option<StoredIndex>>, StoreError> {
+    let sql = "SELECT id, passages, total_length, dimension, place - 1
+        FROM jsonb_array_elements(?1) WITH ORDINALITY AS wanted (key, place)
+        JOIN search_indexes ON data_spec = key ->> 0 AND manifest = key ->> 1 AND model = key ->> 2";
+    let mut indexes = vec![None; wanted.len()];
+    for row in session.query(sql, &[Value::json(&json!(wanted))])? {
+        let place = row.get::<u32>(4)? as usize;
+        let Some((_, _, model)) = wanted.get(place) else { continue };
+        indexes[place] = Some(StoredIndex {
             id: row.get(0)?,
-            model: model.to_owned(),
+            model: model.clone(),
             passages: row.get::<u32>(1)? as usize,
             total_length: row.get(2)?,
             dimension: row.get::<u32>(3)? as usize,
-        })
-    };
-    row.map(index).transpose()
+        });
+    }
+    Ok(indexes)
 }
 
 fn put_terms(session: &mut Session, mut terms: impl Iterator<Item = StoredTerm>) -> Result<(), StoreError> {
