@@ -24,7 +24,7 @@ use crate::{
     fault::Fault,
     indexes::Index,
     live::LiveAnswer,
-    search::{Searched, source},
+    search::{SearchError, Searched, source},
 };
 
 pub(crate) const MAX_TURNS: usize = 6;
@@ -137,7 +137,7 @@ impl Knowledge {
             Some(corpus) => self.opened(corpus.clone()).await,
             None => self.searched(asked.organization, Some(ids), &[]).await,
         };
-        let searched = searched?;
+        let searched = searched.map_err(SearchError::into_fault)?;
         let second = |one: &&Searched| links.iter().any(|link| link.id == one.data_spec && link.tier > 1);
         let first_tier: Vec<Index> = searched.iter().filter(|one| !second(one)).map(|one| one.index.clone()).collect();
         let second_tier: Vec<Index> = searched.iter().filter(second).map(|one| one.index.clone()).collect();

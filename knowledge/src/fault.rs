@@ -40,3 +40,21 @@ impl fmt::Display for Fault {
         self.0.fmt(out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use twig_commands::database::StoreError;
+    use twig_projections::ViewError;
+
+    use super::*;
+    use crate::search::SearchError;
+
+    #[test]
+    fn a_store_that_is_away_is_no_internal_error_of_a_search() {
+        let away = || StoreError::Unavailable("no connection".into());
+        for error in [SearchError::Index(away().into()), SearchError::View(ViewError::from(away()))] {
+            assert_eq!(error.into_fault().failure(0).code, "unavailable");
+        }
+        assert_eq!(SearchError::Index(Fault::told("a shape")).into_fault().failure(0).code, "internal_error");
+    }
+}

@@ -45,6 +45,16 @@ pub enum SearchError {
     Index(Fault),
 }
 
+impl SearchError {
+    /// The fault itself, where it is one: a part of another would hide its cause.
+    pub(crate) fn into_fault(self) -> Fault {
+        match self {
+            Self::Index(fault) => fault,
+            error => error.into(),
+        }
+    }
+}
+
 /// An index that is searched, and where it comes from.
 pub(crate) struct Searched {
     pub data_spec: DataSpecId,
