@@ -119,6 +119,12 @@ impl Knowledge {
         Ok(touched(store, &tiers, searches, judged_by, mode)?)
     }
 
+    /// Whether indexes are searched in a store rather than in memory.
+    #[must_use]
+    pub fn stores_indexes(&self) -> bool {
+        self.stored.is_some()
+    }
+
     /// Drops stored indexes that are no longer searched.
     pub async fn drop_unpublished_indexes(&self, published: Vec<(DataSpecId, String, String)>) -> Result<u64, Fault> {
         let Some(store) = self.stored.clone() else { return Ok(0) };

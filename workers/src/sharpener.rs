@@ -61,6 +61,9 @@ pub async fn run(workers: Workers, cancel: CancellationToken) {
 
 /// Drops what is stored of indexes that are not published any more.
 async fn sweep(workers: &Workers) -> Result<(), Fault> {
+    if !workers.knowledge.stores_indexes() {
+        return Ok(());
+    }
     let published = published(workers).await?.into_iter().map(|(_, data_spec, index)| (data_spec, index.manifest, index.model)).collect();
     let dropped = workers.knowledge.drop_unpublished_indexes(published).await?;
     if dropped > 0 {
