@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, fmt::Write, fs, path::Path};
 
 use crate::{
-    figures::{Bound, Goal, RowFigures, Unit},
+    figures::{Bound, RowFigures, Unit},
+    leak::LeakFigures,
     statistics::Quartiles,
 };
 
@@ -28,6 +29,9 @@ pub fn write(rows: &[&str]) {
         }
     }
     text += &read("notes/growth.md".to_owned());
+    if let Some(leak) = LeakFigures::kept() {
+        text += &leak.section(&read("notes/leak.md".to_owned()));
+    }
     fs::write(here.join("../../docs/benchmarks.md"), text).expect("the checkout is writable");
 }
 
@@ -35,8 +39,8 @@ fn summary(rows: &[&RowFigures]) -> String {
     let mut text = "\n## Goals and figures\n\n| row | ratio | goal | median | quartiles | |\n| --- | --- | --- | --- | --- | --- |\n".to_owned();
     for row in rows {
         for goal in &row.goals {
-            let Some(ratio) = row.ratio(&goal.of, &goal.over) else { continue };
-            _ = writeln!(text, "| [{0}](#{0}) | {1} | {2} |", row.name, ratio_name(goal), result(goal.bound, ratio));
+            let Some(ratio) = row.ratio(goal) else { continue };
+            _ = writeln!(text, "| [{0}](#{0}) | {1} | {2} |", row.name, goal.ratio_name(), result(goal.bound, ratio));
         }
         for count in row.counts.iter() {
             let Some(bound) = count.bound else { continue };
@@ -45,10 +49,6 @@ fn summary(rows: &[&RowFigures]) -> String {
         }
     }
     text
-}
-
-fn ratio_name(goal: &Goal) -> String {
-    format!("{} / {}", goal.of, goal.over)
 }
 
 fn result(bound: Bound, ratio: Quartiles) -> String {

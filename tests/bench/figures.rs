@@ -22,8 +22,25 @@ pub enum Unit {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Goal {
     pub of: String,
+    /// Seconds that do not count of it.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub less_seconds: f64,
     pub over: String,
     pub bound: Bound,
+}
+
+impl Goal {
+    /// As the document has it.
+    #[must_use]
+    pub fn ratio_name(&self) -> String {
+        let less = if is_nothing(&self.less_seconds) { String::new() } else { format!(" less {} ms", self.less_seconds * 1e3) };
+        format!("{}{less} / {}", self.of, self.over)
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_nothing(seconds: &f64) -> bool {
+    *seconds == 0.0
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,10 +98,11 @@ pub struct RowFigures {
 }
 
 impl RowFigures {
-    /// Of the ratio of two contenders, over the rounds.
+    /// Of a goal's ratio, over the rounds.
     #[must_use]
-    pub fn ratio(&self, of: &str, over: &str) -> Option<Quartiles> {
-        let ratios: Option<Vec<f64>> = self.rounds.iter().map(|round| Some(round.figures.get(of)? / round.figures.get(over)?)).collect();
+    pub fn ratio(&self, goal: &Goal) -> Option<Quartiles> {
+        let ratio = |round: &Round| Some((round.figures.get(&goal.of)? - goal.less_seconds) / round.figures.get(&goal.over)?);
+        let ratios: Option<Vec<f64>> = self.rounds.iter().map(ratio).collect();
         ratios.filter(|ratios| !ratios.is_empty()).map(|ratios| quartiles(&ratios))
     }
 
@@ -111,6 +129,6 @@ impl RowFigures {
     }
 }
 
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("figures")
 }

@@ -6,6 +6,7 @@
 pub mod disk;
 pub mod document;
 pub mod figures;
+pub mod leak;
 pub mod machine;
 pub mod rounds;
 pub mod statistics;

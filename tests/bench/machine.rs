@@ -31,6 +31,13 @@ impl Machine {
     }
 }
 
+/// The resident memory of a process.
+#[must_use]
+pub fn resident_kib(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok())
+}
+
 /// How this was built.
 #[must_use]
 pub fn build() -> String {

@@ -65,17 +65,20 @@ impl Row {
     }
 
     #[must_use]
-    pub fn at_least(self, factor: f64, of: &str, over: &str) -> Self {
-        self.goal(of, over, Bound::AtLeast(factor))
+    pub fn at_least(mut self, factor: f64, of: &str, over: &str) -> Self {
+        self.goals.push(Goal { of: of.to_owned(), less_seconds: 0.0, over: over.to_owned(), bound: Bound::AtLeast(factor) });
+        self
     }
 
     #[must_use]
     pub fn at_most(self, factor: f64, of: &str, over: &str) -> Self {
-        self.goal(of, over, Bound::AtMost(factor))
+        self.at_most_beside(0.0, factor, of, over)
     }
 
-    fn goal(mut self, of: &str, over: &str, bound: Bound) -> Self {
-        self.goals.push(Goal { of: of.to_owned(), over: over.to_owned(), bound });
+    /// At most a factor, and so many seconds beside it.
+    #[must_use]
+    pub fn at_most_beside(mut self, seconds: f64, factor: f64, of: &str, over: &str) -> Self {
+        self.goals.push(Goal { of: of.to_owned(), less_seconds: seconds, over: over.to_owned(), bound: Bound::AtMost(factor) });
         self
     }
 
@@ -108,8 +111,8 @@ impl Row {
         }
         let figures = self.figures(kept, repeated);
         for goal in &figures.goals {
-            if let Some(ratio) = figures.ratio(&goal.of, &goal.over) {
-                println!("  {} / {}: {:.3} ({:.3}–{:.3}), goal {:?}", goal.of, goal.over, ratio.median, ratio.lower, ratio.upper, goal.bound);
+            if let Some(ratio) = figures.ratio(goal) {
+                println!("  {}: {:.3} ({:.3}–{:.3}), goal {:?}", goal.ratio_name(), ratio.median, ratio.lower, ratio.upper, goal.bound);
             }
         }
         figures.keep();

@@ -22,6 +22,17 @@ pub fn median(values: &[f64]) -> f64 {
     quartiles(values).median
 }
 
+/// Of the line through these points by least squares; `None` where they are not at two places.
+#[must_use]
+pub fn slope(points: &[(f64, f64)]) -> Option<f64> {
+    let count = points.len() as f64;
+    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
+    let (x, y) = (mean(|point| point.0), mean(|point| point.1));
+    let spread: f64 = points.iter().map(|point| (point.0 - x).powi(2)).sum();
+    let together: f64 = points.iter().map(|point| (point.0 - x) * (point.1 - y)).sum();
+    (spread > 0.0).then(|| together / spread)
+}
+
 /// Of sorted values.
 fn quantile(sorted: &[f64], share: f64) -> f64 {
     let place = share * (sorted.len() - 1) as f64;
@@ -37,5 +48,11 @@ mod tests {
     fn quartiles_lie_between_neighbours() {
         assert_eq!(quartiles(&[4.0, 1.0, 3.0, 2.0]), Quartiles { lower: 1.75, median: 2.5, upper: 3.25 });
         assert_eq!(quartiles(&[7.0]), Quartiles { lower: 7.0, median: 7.0, upper: 7.0 });
+    }
+
+    #[test]
+    fn the_slope_is_that_of_the_line() {
+        assert_eq!(slope(&[(0.0, 1.0), (1.0, 3.0), (2.0, 5.0)]), Some(2.0));
+        assert_eq!(slope(&[(1.0, 3.0)]), None);
     }
 }

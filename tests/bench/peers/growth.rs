@@ -1,8 +1,19 @@
 //! What should be flat: append, read, list and dashboard at more and more events, search at more and more chunks, and memory. `peers --growth`.
 
-use std::{fmt::Write as _, fs, path::Path, time::Instant};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
-use twig_bench::{machine::build, statistics::median};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::task::JoinSet;
+use twig_bench::{
+    machine::{build, resident_kib},
+    statistics::median,
+};
 use twig_commands::{
     bus::CommandBus,
     clock::Clock,
@@ -10,12 +21,19 @@ use twig_commands::{
     vault::{MasterKey, Vault},
 };
 use twig_domain::{
-    Timestamp,
+    EventMeta, Timestamp,
     id::{InteractionId, OrgId},
 };
 use twig_projections::{DashboardQuery, InteractionFilter, ListAt, ListQuery, Projector, Views};
 
-use crate::{Bench, interactions, ledger::meta, retrieval};
+use crate::{
+    Bench,
+    http::{Connection, get, post},
+    interactions,
+    ledger::meta,
+    retrieval,
+    twig::Twig,
+};
 
 const EVENTS: [u64; 4] = [10_000, 100_000, 1_000_000, 10_000_000];
 const CHUNKS: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
@@ -23,56 +41,163 @@ const TIMES: u64 = 100;
 const PAGE: u32 = 50;
 const DAY_MS: i64 = 86_400_000;
 
-/// One size: its name, and what each operation took at the median, in milliseconds.
+/// Interactions that are written before the views take them in.
+const FILLED_AT_ONCE: u64 = 25_000;
+/// A server that was begun has read what it keeps in memory.
+const IDLE_AFTER: Duration = Duration::from_secs(10);
+const LOADED_FOR: Duration = Duration::from_secs(10);
+const LOAD_CONNECTIONS: usize = 16;
+
+/// One size, and what each operation took at the median, in milliseconds.
+#[derive(Clone, Serialize, Deserialize)]
 struct Size {
     size: u64,
-    milliseconds: Vec<(&'static str, f64)>,
+    milliseconds: Vec<(String, f64)>,
 }
 
-/// Up to so many events and chunks.
-pub fn measure(bench: &Bench, most_events: u64, most_chunks: usize) {
-    let events = bench.runtime.block_on(events(&bench.folder, most_events));
-    let chunks: Vec<Size> = CHUNKS.into_iter().filter(|chunks| *chunks <= most_chunks).map(search).collect();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut notes = format!("\n## growth\n\n**What grows.** `./tests/bench/run --growth`, embedded, built by {}; medians of {TIMES}.\n\n", build());
-    notes += "![Milliseconds by events](benchmarks-growth.svg)\n\n";
-    notes += &table("events", &events);
-    notes += &table("chunks", &chunks);
-    fs::write(folder.join("notes/growth.md"), notes).unwrap();
-    fs::write(folder.join("../../docs/benchmarks-growth.svg"), plot(&events, &chunks)).unwrap();
+/// Every size that was measured, as it is kept between runs.
+#[derive(Default, Serialize, Deserialize)]
+struct Sizes {
+    events: Vec<Size>,
+    chunks: Vec<Size>,
 }
 
-async fn events(folder: &Path, most: u64) -> Vec<Size> {
+impl Sizes {
+    fn file() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("figures/growth.json")
+    }
+
+    fn kept() -> Self {
+        fs::read(Self::file()).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+    }
+
+    /// Puts a size in the place of what was measured of it before, and writes the notes and the plot.
+    fn keep(&mut self, sizes: fn(&mut Self) -> &mut Vec<Size>, size: Size) {
+        let sizes = sizes(self);
+        sizes.retain(|known| known.size != size.size);
+        sizes.push(size);
+        sizes.sort_by_key(|size| size.size);
+        fs::write(Self::file(), serde_json::to_string_pretty(self).unwrap() + "\n").unwrap();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut notes = format!("\n## growth\n\n**What grows.** `./tests/bench/run --growth`, embedded, built by {}; medians of {TIMES}.\n\n", build());
+        notes += "![Milliseconds by events](benchmarks-growth.svg)\n\n";
+        notes += &table("events", &self.events);
+        notes += &table("chunks", &self.chunks);
+        notes += &fs::read_to_string(folder.join("notes/growth-words.md")).unwrap_or_default();
+        fs::write(folder.join("notes/growth.md"), notes).unwrap();
+        fs::write(folder.join("../../docs/benchmarks-growth.svg"), plot(&self.events, &self.chunks)).unwrap();
+    }
+}
+
+/// Up to so many events and chunks, in a folder that a later run may go on with.
+pub fn measure(bench: &Bench, folder: &Path, most_events: u64, most_chunks: usize) {
+    let mut sizes = Sizes::kept();
+    for size in EVENTS.into_iter().filter(|size| *size <= most_events) {
+        if let Some(size) = events(bench, folder, size) {
+            sizes.keep(|sizes| &mut sizes.events, size);
+        }
+    }
+    for chunks in CHUNKS.into_iter().filter(|chunks| *chunks <= most_chunks) {
+        sizes.keep(|sizes| &mut sizes.chunks, search(chunks));
+    }
+}
+
+/// The product's folder with this organization.
+#[derive(Serialize, Deserialize)]
+struct Made {
+    organization: String,
+    key: String,
+}
+
+fn made(folder: &Path) -> Made {
+    let file = folder.join("bench.json");
+    if let Ok(text) = fs::read(&file) {
+        return serde_json::from_slice(&text).unwrap();
+    }
+    let twig = Twig::start(folder, &[], &[]).expect("TWIG_BIN names the binary");
+    let made = Made { organization: twig.organization.clone(), key: twig.key.clone() };
+    fs::write(file, serde_json::to_vec(&made).unwrap()).unwrap();
+    made
+}
+
+/// `None` where the folder has more already.
+fn events(bench: &Bench, folder: &Path, size: u64) -> Option<Size> {
+    let made = made(folder);
+    let mut milliseconds = bench.runtime.block_on(grown(folder, &made, size))?;
+    let (idle, loaded) = bench.runtime.block_on(memory(folder, &made.key));
+    milliseconds.extend([("memory idle, MiB".to_owned(), idle), ("memory under load, MiB".to_owned(), loaded)]);
+    println!("  {size} events: {milliseconds:.2?}");
+    Some(Size { size, milliseconds })
+}
+
+async fn grown(folder: &Path, made: &Made, size: u64) -> Option<Vec<(String, f64)>> {
     let log = EventLog::open(&folder.join("events.db"), Clock::system(0)).unwrap();
     let vault = Vault::open(log.database(), MasterKey::load_or_create(&folder.join("master.key")).unwrap()).unwrap();
     let views = Views::open(&folder.join("views.db"), log.clone()).unwrap();
     let bus = CommandBus::new(log.clone(), tokio::runtime::Handle::current());
     let projector = Projector { log: log.clone(), vault: vault.clone(), views: views.clone() };
-    let (mut sizes, mut filled) = (Vec::new(), 0);
-    for size in EVENTS.into_iter().filter(|size| *size <= most) {
-        let begun = Instant::now();
-        interactions::fill(&bus, &vault, &meta(), filled..size / 2).await;
-        let appended = begun.elapsed().as_secs_f64();
-        projector.catch_up().await.unwrap();
-        let folded = begun.elapsed().as_secs_f64() - appended;
-        filled = size / 2;
-        let mut milliseconds = operations(&views, &bus, &vault, &mut filled).await;
-        projector.catch_up().await.unwrap();
-        milliseconds.push(("memory, MiB", resident_mib()));
-        println!("  {size} events: appended in {appended:.0} s, folded in {folded:.0} s: {milliseconds:.2?}");
-        sizes.push(Size { size, milliseconds });
+    let meta = EventMeta { organization: made.organization.parse().unwrap(), ..meta() };
+    let mut filled = log.head().await.unwrap() / 2;
+    if filled > size / 2 + size / 10 {
+        return None;
     }
-    sizes
+    let (from, begun) = (filled, Instant::now());
+    while filled < size / 2 {
+        let to = (filled + FILLED_AT_ONCE).min(size / 2);
+        interactions::fill(&bus, &vault, &meta, filled..to).await;
+        projector.catch_up().await.unwrap();
+        filled = to;
+        println!("  {} events in {:.0} s", 2 * (filled - from), begun.elapsed().as_secs_f64());
+    }
+    projector.catch_up().await.unwrap();
+    let milliseconds = operations(&views, &bus, &vault, &meta, &mut filled).await;
+    projector.catch_up().await.unwrap();
+    Some(milliseconds.into_iter().map(|(name, milliseconds)| (name.to_owned(), milliseconds)).collect())
 }
 
-async fn operations(views: &Views, bus: &CommandBus, vault: &Vault, filled: &mut u64) -> Vec<(&'static str, f64)> {
-    let organization = meta().organization;
+/// Of the binary on this folder: some time after it began, and the most while it reads, lists, counts and writes.
+async fn memory(folder: &Path, key: &str) -> (f64, f64) {
+    let server = Twig::again(folder);
+    tokio::time::sleep(IDLE_AFTER).await;
+    let resident = || resident_kib(server.process()).expect("the server runs") as f64 / 1024.0;
+    let idle = resident();
+    let (started, mut clients) = (Instant::now(), JoinSet::new());
+    for client in 0..LOAD_CONNECTIONS {
+        let requests = [
+            get(&server.url, "/api/interactions", key),
+            get(&server.url, "/api/analytics/charts/dashboard", key),
+            post(&server.url, "/api/agents", key, &json!({ "name": "Ada" }).to_string()),
+            get(&server.url, "/api/agents", key),
+        ];
+        let url = server.url.clone();
+        clients.spawn(async move {
+            let mut connection = Connection::open(&url).await;
+            for turn in client.. {
+                if started.elapsed() > LOADED_FOR {
+                    return;
+                }
+                let answer = connection.send(&requests[turn % requests.len()]).await;
+                assert!((200..300).contains(&answer.status), "{}", String::from_utf8_lossy(answer.body));
+            }
+        });
+    }
+    let mut most = idle;
+    while started.elapsed() < LOADED_FOR {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        most = most.max(resident());
+    }
+    clients.join_all().await;
+    (idle, most)
+}
+
+async fn operations(views: &Views, bus: &CommandBus, vault: &Vault, meta: &EventMeta, filled: &mut u64) -> Vec<(&'static str, f64)> {
+    let organization = meta.organization;
     let first = list(views, organization, 0).await;
     let known: InteractionId = first[0]["id"].as_str().unwrap().parse().unwrap();
     let mut append = Vec::new();
     for _ in 0..TIMES {
         let begun = Instant::now();
-        interactions::fill(bus, vault, &meta(), *filled..*filled + 1).await;
+        interactions::fill(bus, vault, meta, *filled..*filled + 1).await;
         *filled += 1;
         append.push(begun.elapsed().as_secs_f64() * 1e3);
     }
@@ -113,13 +238,7 @@ async fn timed(operation: impl AsyncFn()) -> f64 {
 fn search(chunks: usize) -> Size {
     let milliseconds = retrieval::one_tenant(chunks) * 1e3;
     println!("  {chunks} chunks: {milliseconds:.2} ms");
-    Size { size: chunks as u64, milliseconds: vec![("search", milliseconds)] }
-}
-
-fn resident_mib() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let kib: f64 = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok()).unwrap();
-    kib / 1024.0
+    Size { size: chunks as u64, milliseconds: vec![("search".to_owned(), milliseconds)] }
 }
 
 fn table(what: &str, sizes: &[Size]) -> String {
@@ -170,11 +289,11 @@ fn plot(events: &[Size], chunks: &[Size]) -> String {
         .first()
         .into_iter()
         .chain(chunks.first())
-        .flat_map(|size| size.milliseconds.iter().map(|(name, _)| *name))
+        .flat_map(|size| size.milliseconds.iter().map(|(name, _)| name.as_str()))
         .filter(|name| !name.contains("memory"));
     for (place, name) in names.enumerate() {
         let colour = COLOURS[place % COLOURS.len()];
-        let points = events.iter().chain(chunks).filter_map(|size| Some((size.size, size.milliseconds.iter().find(|(known, _)| *known == name)?.1)));
+        let points = events.iter().chain(chunks).filter_map(|size| Some((size.size, size.milliseconds.iter().find(|(known, _)| known == name)?.1)));
         let points: Vec<String> = points.map(|(size, milliseconds)| format!("{:.1},{:.1}", x(size as f64), y(milliseconds))).collect();
         _ = writeln!(svg, "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>", points.join(" "));
         _ = writeln!(svg, "<text x=\"{}\" y=\"{}\" fill=\"{colour}\">{name}</text>", WIDTH - 150.0, 30 + 18 * place);

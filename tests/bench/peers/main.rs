@@ -1,28 +1,38 @@
 //! The rows of the suite. `./tests/bench/run` builds what they need and names what is not there; by hand:
 //!
 //! `peers [--rounds N] [--seconds S] [ROW…]` measures, `peers --list` names the rows, `peers --document` writes the document anew,
-//! `peers --growth [--events N] [--chunks N]` measures what should be flat,
+//! `peers --growth [--events N] [--chunks N] [--data FOLDER]` measures what should be flat; a folder is gone on with,
+//! `peers --leak MINUTES` watches the memory of the binary under a steady load,
+//! `peers --profile ROW CONTENDER` prints what `perf` says of one contender,
 //! `peers --once ROW CONTENDER` makes a single pass (under `strace -c`, for the counts of syncs).
 #![expect(clippy::unwrap_used, reason = "benchmarks")]
 
 mod chat;
 mod dashboard;
+mod documents;
 mod embedded;
 mod growth;
 mod http;
+mod ingest;
 mod interactions;
+mod kafka_clickhouse;
+mod leak;
 mod ledger;
 mod load;
 mod message_db;
 mod pgbench;
 mod postgres;
+mod profile;
 mod read_agent;
 mod rebuild;
+mod relay;
 mod retrieval;
 mod rows;
 mod syncs;
 mod through_http;
+mod topic;
 mod twig;
+mod umadb;
 mod webhooks;
 
 use std::{path::PathBuf, time::Duration};
@@ -65,14 +75,22 @@ fn main() {
         runtime: tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap(),
         pass: Duration::from_secs_f64(seconds),
         folder: folder.path().to_owned(),
-        once: arguments.iter().any(|argument| argument == "--once"),
+        once: arguments.iter().any(|argument| ["--once", "--profile"].contains(&argument.as_str())),
     };
     if let Some(place) = arguments.iter().position(|argument| argument == "--once") {
         return syncs::once(&bench, &arguments[place + 1], &arguments[place + 2]);
     }
+    if let Some(place) = arguments.iter().position(|argument| argument == "--profile") {
+        return profile::profile(&bench, &arguments[place + 1], &arguments[place + 2]);
+    }
     if arguments.iter().any(|argument| argument == "--growth") {
         let most = |name, standard: u64| option(name).map_or(standard, |most| most.parse().unwrap());
-        growth::measure(&bench, most("--events", 1_000_000), most("--chunks", 100_000) as usize);
+        let data = option("--data").map_or_else(|| bench.folder.join("growth"), PathBuf::from);
+        growth::measure(&bench, &data, most("--events", 1_000_000), most("--chunks", 100_000) as usize);
+        return document::write(&names);
+    }
+    if let Some(minutes) = option("--leak") {
+        leak::check(&bench, minutes.parse().unwrap());
         return document::write(&names);
     }
     let rounds = option("--rounds").map_or(MIN_ROUNDS, |rounds| rounds.parse().unwrap());

@@ -80,7 +80,7 @@ impl Corpus {
 }
 
 /// Every word of the repository's pages, as often as it is there.
-fn words() -> Vec<String> {
+pub fn words() -> Vec<String> {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let folders = ["docs", "docs/adr", "sdks/python", "sdks/typescript", "tests/quality"];
     let files = folders.iter().filter_map(|folder| fs::read_dir(root.join(folder)).ok()).flatten().flatten().map(|entry| entry.path());

@@ -9,27 +9,31 @@ use twig_bench::{
 };
 
 use crate::{
-    Bench, chat, dashboard, embedded,
+    Bench, chat, dashboard, embedded, ingest, kafka_clickhouse,
     ledger::EVENT_BYTES,
     load::{Figure, Load, Streams},
     message_db::message_db,
     pgbench::pgbench,
-    postgres, read_agent, rebuild, retrieval, syncs, through_http, webhooks,
+    postgres, read_agent, rebuild, relay, retrieval, syncs, through_http, umadb, webhooks,
 };
 
 type Make = fn(&Bench) -> Option<Row>;
 
-pub const ROWS: [(&str, Make); 10] = [
+pub const ROWS: [(&str, Make); 14] = [
     ("append-embedded", append_embedded),
     ("append-postgres", append_postgres),
     ("append-one-client", append_one_client),
     ("hot-aggregate", hot_aggregate),
     ("http-path", read_agent::row),
+    ("relay", relay::throughput),
+    ("relay-latency", relay::latency),
     ("rebuild", rebuild::row),
+    ("kafka-clickhouse", kafka_clickhouse::row),
     ("dashboard", dashboard::row),
     ("webhooks", webhooks::row),
     ("retrieval", retrieval::row),
     ("chat-overhead", chat::row),
+    ("ingest", ingest::row),
 ];
 
 const IN_FLIGHT: usize = 64;
@@ -48,6 +52,13 @@ fn append_embedded(bench: &Bench) -> Option<Row> {
         .at_least(20.0, "twig", "a transaction a command")
         .at_least(0.6, "twig", "1,024-row batches");
     row.versions = BTreeMap::from([("SQLite".to_owned(), rusqlite::version().to_owned())]);
+    match umadb::umadb(bench.runtime.handle().clone(), load, &bench.folder) {
+        Some(contender) => {
+            row = row.with(contender).at_least(1.3, "twig", "UmaDB");
+            row.versions.insert("UmaDB".to_owned(), umadb::VERSION.to_owned());
+        }
+        None => println!("  SKIPPED UmaDB: its package is not there"),
+    }
     if !bench.once {
         for (contender, bound) in [("twig", Some(Bound::AtMost(1.0 / 32.0))), ("a transaction a command", None), ("1,024-row batches", None)] {
             if let Some(syncs) = syncs::by_strace(&row, contender) {

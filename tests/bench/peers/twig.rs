@@ -4,11 +4,15 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::http;
+
+/// Whether a run has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The built binary, which `run` names.
 pub fn binary() -> Option<PathBuf> {
@@ -28,6 +32,10 @@ impl Server {
         let url = lines.find_map(|line| line.strip_prefix("listening on ").map(str::to_owned)).expect("the server says where it listens");
         std::thread::spawn(move || lines.for_each(drop));
         Self { url, child }
+    }
+
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 }
 
@@ -73,6 +81,27 @@ impl Twig {
         let output = command.args(arguments).args(["--json", "--data-dir"]).arg(&self.folder).envs(self.variables.clone()).output().unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Makes a data spec and waits until what it has is indexed; its id.
+    pub fn process(&self, spec: &Value) -> String {
+        let spec = self.call("POST", "/api/data-specs", Some(spec))["id"].as_str().unwrap().to_owned();
+        self.run(&spec);
+        spec
+    }
+
+    /// Processes a data spec; the run, when it has succeeded.
+    pub fn run(&self, spec: &str) -> Value {
+        let run = self.call("POST", &format!("/api/data-specs/{spec}/process"), Some(&json!({})));
+        let path = format!("/api/data-specs/{spec}/runs/{}", run["id"].as_str().unwrap());
+        loop {
+            let run = self.call("GET", &path, None);
+            match run["status"].as_str().unwrap() {
+                "succeeded" => return run,
+                "failed" | "canceled" => panic!("{run}"),
+                _ => std::thread::sleep(LOOK_EVERY),
+            }
+        }
     }
 
     pub fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Value {

@@ -43,7 +43,7 @@ pub fn row(bench: &Bench) -> Option<Row> {
     Some(row.with(posts(bench)).at_least(0.5, "twig", "POST loop"))
 }
 
-fn receiver() -> Server {
+pub fn receiver() -> Server {
     Server::start(Command::new(std::env::current_exe().unwrap()).arg("--receiver"))
 }
 
@@ -54,7 +54,7 @@ async fn seen(connection: &mut Connection, request: &[u8]) -> (usize, u64) {
 }
 
 /// Waits until so many deliveries more than before are there.
-async fn arrived(receiver: &Server, before: usize, more: usize) {
+pub async fn arrived(receiver: &Server, before: usize, more: usize) {
     let mut connection = Connection::open(&receiver.url).await;
     let (request, begun) = (get(&receiver.url, "/seen", "-"), Instant::now());
     loop {
