@@ -67,12 +67,15 @@ pub fn check(bench: &Bench, minutes: f64) {
             let asked = asked.clone();
             clients.spawn(async move { asked.steadily(client, started, whole).await });
         }
-        while started.elapsed() < whole {
-            let resident_kib = resident_kib(twig.server.process()).expect("the server runs");
-            figures.samples.push(Sample { minutes: started.elapsed().as_secs_f64() / 60.0, resident_kib });
+        loop {
+            let (resident_kib, minutes) = (resident_kib(twig.server.process()).expect("the server runs"), started.elapsed().as_secs_f64() / 60.0);
+            figures.samples.push(Sample { minutes, resident_kib });
             figures.answered = asked.answered();
             figures.keep();
-            println!("  minute {:.1}: {resident_kib} KiB", started.elapsed().as_secs_f64() / 60.0);
+            println!("  minute {minutes:.1}: {resident_kib} KiB");
+            if started.elapsed() >= whole {
+                break;
+            }
             tokio::time::sleep(SAMPLE_EVERY.min(whole.saturating_sub(started.elapsed()))).await;
         }
         clients.join_all().await;
