@@ -1,4 +1,5 @@
-// The webhook row's peer: `bullmq.cjs RECEIVER EVENTS ENDPOINTS HANGING BYTES`. It begins a Redis of its own; each line of input is a pass.
+// The webhook row's peer: `bullmq.cjs RECEIVER EVENTS ENDPOINTS HANGING BYTES`. It begins a Redis of its own; `go` is a pass, `clear` drops what is left of
+// the one before: attempts at endpoints that hang would take the places of the worker one by one.
 const { spawn } = require('node:child_process')
 const { mkdtempSync } = require('node:fs')
 const net = require('node:net')
@@ -27,18 +28,37 @@ async function main() {
   process.on('exit', () => redis.kill())
   const connection = { host: '127.0.0.1', port, maxRetriesPerRequest: null }
   const queue = new Queue('webhooks', { connection, defaultJobOptions: { attempts: 5, backoff: { type: 'exponential', delay: 5000 }, removeOnComplete: true } })
-  const dispatcher = new Agent({ connections: CONCURRENCY, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS })
-  const send = async job => {
-    const { path, id, body } = job.data
-    const answer = await request(receiver + path, { method: 'POST', dispatcher, body, headers: { 'content-type': 'application/json', 'webhook-id': id } })
-    await answer.body.dump()
-    if (answer.statusCode !== 200) throw new Error(`${answer.statusCode}`)
+  let dispatcher, worker
+  const begin = async () => {
+    dispatcher = new Agent({ connections: CONCURRENCY, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS })
+    const sending = dispatcher
+    const send = async job => {
+      const { path, id, body } = job.data
+      const answer = await request(receiver + path, { method: 'POST', dispatcher: sending, body, headers: { 'content-type': 'application/json', 'webhook-id': id } })
+      await answer.body.dump()
+      if (answer.statusCode !== 200) throw new Error(`${answer.statusCode}`)
+    }
+    worker = new Worker('webhooks', send, { connection, concurrency: CONCURRENCY })
+    worker.on('error', () => {})
+    await Promise.all([queue.waitUntilReady(), worker.waitUntilReady()])
   }
-  const worker = new Worker('webhooks', send, { connection, concurrency: CONCURRENCY })
-  await Promise.all([queue.waitUntilReady(), worker.waitUntilReady()])
+  const clear = async () => {
+    await worker.close(true)
+    await dispatcher.destroy()
+    await queue.pause()
+    await queue.obliterate({ force: true })
+    await queue.resume()
+  }
+  await begin()
   console.log('ready')
   let sent = 0
-  for await (const _ of readline.createInterface({ input: process.stdin })) {
+  for await (const order of readline.createInterface({ input: process.stdin })) {
+    if (order === 'clear') {
+      await clear()
+      await begin()
+      console.log('ready')
+      continue
+    }
     for (let event = 0; event < Number(events); event++) {
       const id = `evt_${sent++}`
       const jobs = []

@@ -134,19 +134,25 @@ fn measured(arrived: &[Arrived], after: u64) -> Measured {
     Measured::Rate { operations: arrived.len() as u64 - 1, seconds: (last - first).as_secs_f64() }
 }
 
-/// A relay that runs until it is ended.
-struct Relaying(CancellationToken, JoinHandle<()>);
+/// A relay that runs until this is dropped.
+struct Relaying {
+    runtime: Handle,
+    cancel: CancellationToken,
+    task: Option<JoinHandle<()>>,
+}
 
 impl Relaying {
     fn begin(runtime: &Handle, log: &EventLog, settings: &KafkaSettings) -> Self {
         let cancel = CancellationToken::new();
         let relay = Relay::new(log.clone(), log.database(), settings.clone());
-        Self(cancel.clone(), runtime.spawn(relay.run(cancel)))
+        Self { runtime: runtime.clone(), cancel: cancel.clone(), task: Some(runtime.spawn(relay.run(cancel))) }
     }
+}
 
-    async fn end(self) {
-        self.0.cancel();
-        self.1.await.unwrap();
+impl Drop for Relaying {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+        self.task.take().into_iter().for_each(|task| self.runtime.block_on(task).unwrap());
     }
 }
 
@@ -159,7 +165,7 @@ fn relayed(runtime: &Handle, url: &str, brokers: &str, events: usize) -> Contend
         let reader = Reader::at_the_end(&settings);
         let relaying = Relaying::begin(&runtime, &log, &settings);
         let arrived = reader.take(events);
-        runtime.block_on(relaying.end());
+        drop(relaying);
         let measured = measured(&arrived, published);
         published += events as u64;
         measured
