@@ -93,7 +93,7 @@ fn an_object_is_taken_whole_or_its_offences_are_named() {
 #[test]
 fn a_pattern_that_is_not_matched_is_told_in_words() {
     let (_folder, server, api) = start();
-    let hook = |url: &str, header: &str| json!({"url": url, "events": ["*"], "headers": {header: "x"}});
+    let hook = |url: &str, header: &str| json!({"url": url, "events": ["*"], "headers": {header: "x"}, "status": "paused"});
     let source = |kind: &str, config: Value| json!({"name": "a", "type": kind, "config": config});
     for (path, body, pointer, words) in [
         ("/api/agents", json!({"name": "a", "model": " \u{2003}"}), "/model", "must not be blank"),

@@ -37,7 +37,7 @@ fn a_lost_answer_is_made_again() {
     let agent = ask("agent", "/api/agents".into(), json!({"name": "a", "dataSpecIds": [spec]}));
     let interaction = ask("chat", "/api/chat".into(), json!({"prompt": "Within how many days are refunds granted?", "agentId": agent}));
     ask("feedback", "/api/interactions/feedback".into(), json!({"interactionId": interaction, "rating": "negative", "comment": "too short"}));
-    let webhook = ask("webhook", "/api/webhooks".into(), json!({"url": "https://8.8.8.8/hook", "events": ["webhook.test"]}));
+    let webhook = ask("webhook", "/api/webhooks".into(), json!({"url": "https://8.8.8.8/hook", "events": ["webhook.test"], "status": "paused"}));
     ask("replay", format!("/api/webhooks/{webhook}/replay"), json!({"fromPosition": 1}));
     ask("secret", format!("/api/webhooks/{webhook}/rotate-secret"), json!({}));
     ask("key", "/api/api-keys".into(), json!({"name": "k", "scopes": ["chat"]}));
