@@ -50,9 +50,8 @@ impl ContentStore {
     pub fn put(&self, bytes: &[u8]) -> Result<String, ContentError> {
         let sha256 = sha256(bytes);
         if !self.contains(&sha256)? {
-            let packed = zstd::bulk::compress(bytes, ZSTD_LEVEL).map_err(|_| ContentError::Damaged)?;
-            let row = [Value::from(&sha256), bytes.len().into(), packed.into()];
-            self.write(|session| session.execute("INSERT INTO blobs (sha256, bytes, zstd) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING", &row))?;
+            let row = blob(&sha256, bytes)?;
+            self.write(|session| session.execute(INSERT_BLOB, &row))?;
         }
         Ok(sha256)
     }
@@ -77,10 +76,15 @@ impl ContentStore {
         })
     }
 
-    pub fn put_extraction(&self, content: &str, parser: &str, blob: &str) -> Result<(), ContentError> {
+    /// Stores what a parser made of these bytes; its SHA-256.
+    pub fn put_extraction(&self, content: &str, parser: &str, extraction: &[u8]) -> Result<String, ContentError> {
+        let sha256 = sha256(extraction);
+        let (row, of) = (blob(&sha256, extraction)?, vec![content.into(), parser.into(), Value::from(&sha256)]);
         self.write(|session| {
-            session.upsert("extractions", &["content", "parser", "blob"], &["content", "parser"], vec![vec![content.into(), parser.into(), blob.into()]])
-        })
+            session.execute(INSERT_BLOB, &row)?;
+            session.upsert("extractions", &["content", "parser", "blob"], &["content", "parser"], vec![of])
+        })?;
+        Ok(sha256)
     }
 
     /// Vectors that a model has made before, by the SHA-256 of their texts.
@@ -109,6 +113,13 @@ impl ContentStore {
         let rows = distinct.into_iter().map(row).collect();
         self.write(|session| session.upsert("embeddings", &["model", "text", "vector"], &["model", "text"], rows))
     }
+}
+
+const INSERT_BLOB: &str = "INSERT INTO blobs (sha256, bytes, zstd) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+
+fn blob(sha256: &str, bytes: &[u8]) -> Result<[Value; 3], ContentError> {
+    let packed = zstd::bulk::compress(bytes, ZSTD_LEVEL).map_err(|_| ContentError::Damaged)?;
+    Ok([sha256.into(), bytes.len().into(), packed.into()])
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {

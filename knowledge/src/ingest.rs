@@ -3,13 +3,16 @@
 
 use std::{
     collections::BTreeMap,
+    future::ready,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use twig_commands::content::{ContentStore, sha256};
 use twig_domain::{
@@ -30,6 +33,9 @@ use crate::{
 
 /// Documents that wait between the connector and the parser.
 const MAX_DOCUMENTS_AHEAD: usize = 4;
+/// Documents of one run that are read at once: one a core, and two where there is one, since each also waits for the disk and for the process that reads it.
+/// Each may take as much memory as a document is allowed, so not more than these.
+const DOCUMENTS_AT_ONCE: std::ops::RangeInclusive<usize> = 2..=8;
 /// Errors that a run names; beyond, they are counted.
 const MAX_ERRORS_NAMED: usize = 1000;
 const REPORT_EVERY: Duration = Duration::from_millis(400);
@@ -64,6 +70,10 @@ pub enum IngestError {
     /// Something of ours failed: the run is tried again.
     #[error("{0}")]
     Internal(String),
+}
+
+fn documents_at_once() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).clamp(*DOCUMENTS_AT_ONCE.start(), *DOCUMENTS_AT_ONCE.end())
 }
 
 fn internal(error: impl std::fmt::Display) -> IngestError {
@@ -121,8 +131,8 @@ impl Knowledge {
         let found = self.views.data_spec_settings(job.organization, job.data_spec).await.map_err(internal)?;
         let (settings, uploads, before) = found.ok_or(IngestError::Canceled)?;
         let source = self.source(job, &settings, uploads)?;
-        let mut reporter = Reporter { knowledge: self, job, stage: RunStage::Fetch, seen: 0, done: 0, failed: 0, chunks: 0, last: None };
-        reporter.at(RunStage::Fetch).await?;
+        let reporter = Mutex::new(Reporter { knowledge: self, job, stage: RunStage::Fetch, seen: 0, done: 0, failed: 0, chunks: 0, last: None });
+        reporter.lock().await.at(RunStage::Fetch).await?;
         let (found, mut documents) = mpsc::channel(MAX_DOCUMENTS_AHEAD);
         let fetching = {
             let (source, settings, policy, cancel) = (source, self.settings.sources.clone(), self.policy.clone(), cancel.clone());
@@ -130,30 +140,23 @@ impl Knowledge {
         };
         let mut taken: BTreeMap<String, ManifestDocument> = BTreeMap::new();
         let mut errors = Vec::new();
-        while let Some(found) = documents.recv().await {
-            match found {
-                Found::Seen(_) => {}
-                Found::Failed { url, message } => {
-                    (reporter.seen, reporter.failed) = (reporter.seen + 1, reporter.failed + 1);
-                    errors.push(DocumentError { document_url: url, stage: RunStage::Fetch, message });
-                }
-                Found::Document(document) => {
-                    reporter.seen += 1;
-                    let key = document.key.clone();
-                    match self.take(job, document, &mut reporter).await? {
-                        Ok(document) => {
-                            (reporter.done, reporter.chunks) = (reporter.done + 1, reporter.chunks + document.chunks.len() as u64);
-                            taken.insert(key, document);
-                        }
-                        Err(error) => {
-                            reporter.failed += 1;
-                            errors.push(error);
-                        }
+        {
+            let found = stream::poll_fn(|context| documents.poll_recv(context)).filter_map(|found| match found {
+                Found::Seen(_) => ready(None),
+                Found::Document(document) => ready(Some(Ok(document))),
+                Found::Failed { url, message } => ready(Some(Err(DocumentError { document_url: url, stage: RunStage::Fetch, message }))),
+            });
+            let mut ended = pin!(found.map(|found| self.found(job, found, &reporter)).buffered(documents_at_once()));
+            while let Some(document) = ended.try_next().await? {
+                match document {
+                    Ok(document) => {
+                        taken.insert(document.key.clone(), document);
                     }
+                    Err(error) => errors.push(error),
                 }
             }
-            reporter.report(false).await?;
         }
+        let mut reporter = reporter.into_inner();
         match fetching.await.map_err(internal)? {
             Ok(()) => {}
             Err(FetchError::Canceled) => return Err(IngestError::Canceled),
@@ -193,12 +196,33 @@ impl Knowledge {
         Ok(Source { kind: source_kind(settings.kind), config, uploads: uploads.collect(), filters })
     }
 
+    /// What was found is taken, or has failed already.
+    async fn found(
+        &self,
+        job: Job,
+        found: Result<Document, DocumentError>,
+        reporter: &Mutex<Reporter<'_>>,
+    ) -> Result<Result<ManifestDocument, DocumentError>, IngestError> {
+        reporter.lock().await.seen += 1;
+        let ended = match found {
+            Ok(document) => self.take(job, document, reporter).await?,
+            Err(error) => Err(error),
+        };
+        let mut reporter = reporter.lock().await;
+        match &ended {
+            Ok(document) => (reporter.done, reporter.chunks) = (reporter.done + 1, reporter.chunks + document.chunks.len() as u64),
+            Err(_) => reporter.failed += 1,
+        }
+        reporter.report(false).await?;
+        Ok(ended)
+    }
+
     /// One document from bytes to passages. What is wrong with it is its own error and not the run's.
-    async fn take(&self, job: Job, document: Document, reporter: &mut Reporter<'_>) -> Result<Result<ManifestDocument, DocumentError>, IngestError> {
+    async fn take(&self, job: Job, document: Document, reporter: &Mutex<Reporter<'_>>) -> Result<Result<ManifestDocument, DocumentError>, IngestError> {
         let content = self.content.clone();
         let bytes = document.bytes.clone();
         let hash = tokio::task::spawn_blocking(move || content.put(&bytes)).await.map_err(internal)?.map_err(internal)?;
-        reporter.at(RunStage::Parse).await?;
+        reporter.lock().await.at(RunStage::Parse).await?;
         let parser = format!(
             "{PARSER}:{}:{}",
             document.name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase(),
@@ -208,7 +232,7 @@ impl Knowledge {
             Ok(found) => found,
             Err(message) => return Ok(Err(DocumentError { document_url: document.url, stage: RunStage::Parse, message })),
         };
-        reporter.at(RunStage::Chunk).await?;
+        reporter.lock().await.at(RunStage::Chunk).await?;
         let id = document_id(job.data_spec, &document.key);
         let title =
             document.title_hint.clone().or_else(|| extraction.title.clone()).filter(|title| !title.trim().is_empty()).unwrap_or_else(|| document.name.clone());
@@ -252,8 +276,7 @@ impl Knowledge {
         let (content, of, by) = (self.content.clone(), hash.to_owned(), parser.to_owned());
         let stored = tokio::task::spawn_blocking(move || {
             let bytes = serde_json::to_vec(&extraction).map_err(internal)?;
-            let blob = content.put(&bytes).map_err(internal)?;
-            content.put_extraction(&of, &by, &blob).map_err(internal)?;
+            let blob = content.put_extraction(&of, &by, &bytes).map_err(internal)?;
             Ok::<_, IngestError>((blob, extraction))
         });
         Ok(Ok(stored.await.map_err(internal)??))
