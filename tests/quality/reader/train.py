@@ -147,9 +147,8 @@ def candidates(gi, qi, rng):
     rng.shuffle(neg)
     cs = [(context(g, pos, rng), 1)] + [(context(g, u, rng), 0) for u in neg[: K - 2]]
     o = train[rng.randrange(len(train))]
-    cs.append((context(o, rng.randrange(len(o["units"])), rng), 0 if o is not g else 0))
-    if o is g:
-        cs.pop()
+    if o is not g:
+        cs.append((context(o, rng.randrange(len(o["units"])), rng), 0))
     return [((sloppy(q["text"], rng), c), y) for c, y in cs]
 
 
